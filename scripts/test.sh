@@ -1,0 +1,76 @@
+#!/bin/bash
+# All tests, behind `make test`: unit tests, the same under AddressSanitizer and UBSan, fuzzers for a
+# short while, end-to-end tests on two versions of Spark. The last line counts them.
+#
+#   FUZZ_SECONDS   for each fuzzer (default 20)
+set -u
+cd "$(dirname "$0")/.." || exit 1
+scripts/setup.sh test || exit 1
+. scripts/spark.sh
+export SPARK_HOME="${SPARK_HOME:-$(spark_folder "$SPARK_VERSION")}"
+HEARTH_SPARK_HOMES="$SPARK_HOME:$(spark_folder "$SPARK_OTHER_VERSION")"
+export HEARTH_SPARK_HOMES
+
+passed=0
+failed=0
+count() { # passed failed
+    passed=$((passed + $1))
+    failed=$((failed + $2))
+}
+section() {
+    printf '\n== %s (%s s)\n' "$1" "$SECONDS"
+}
+check() { # one step that either works or does not
+    if "$@"; then count 1 0; else count 0 1; fi
+}
+
+unit_tests() { # build folder
+    meson test -C "$1" --no-rebuild --print-errorlogs --num-processes 2 | tee "$1/unit.log" | grep -Ev '^ *[0-9]+/[0-9]+ .* OK '
+    count "$(sed -n 's/^Ok: *//p' "$1/unit.log")" \
+        "$(awk '/^(Fail|Timeout|Unexpected Pass):/ { n += $NF } END { print n + 0 }' "$1/unit.log")"
+}
+
+end_to_end() { # binary, extra pytest options
+    local binary=$1 xml
+    xml=$(mktemp)
+    shift
+    HEARTH_BIN=$binary "$python" -m pytest tests/e2e -q -p no:cacheprovider --junitxml "$xml" "$@"
+    local code=$?
+    eval "$("$python" - "$xml" <<'PY'
+import sys, xml.etree.ElementTree as tree
+try:
+    s = tree.parse(sys.argv[1]).getroot().find("testsuite").attrib
+    bad = int(s["failures"]) + int(s["errors"])
+    print("e2e_bad=%d e2e_good=%d" % (bad, int(s["tests"]) - bad - int(s["skipped"])))
+except Exception:
+    print("e2e_bad=1 e2e_good=0")
+PY
+    )"
+    [ $code -le 1 ] || [ "$e2e_bad" -gt 0 ] || e2e_bad=1
+    count "$e2e_good" "$e2e_bad"
+    rm -f "$xml"
+}
+
+section "build"
+check scripts/build.sh build
+check scripts/build.sh build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dfault_points=true --buildtype=debug
+check env CC=clang scripts/build.sh build-fuzz -Dfuzzers=true -Db_lundef=false --buildtype=debugoptimized
+[ $failed -eq 0 ] || { echo "$passed passed, $failed failed"; exit 1; }
+
+section "unit tests"
+unit_tests build
+section "unit tests, sanitized"
+unit_tests build-asan
+
+section "fuzzers, ${FUZZ_SECONDS:-20} s each"
+check scripts/fuzz.sh build-fuzz "${FUZZ_SECONDS:-20}"
+
+section "end-to-end tests"
+python=$(scripts/venv.sh) || exit 1
+end_to_end "$PWD/build/hearth"
+section "end-to-end tests, sanitized server"
+end_to_end "$PWD/build-asan/hearth" -m sanitized
+
+section "done"
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

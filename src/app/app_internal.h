@@ -1,0 +1,162 @@
+/* What the files of src/app share: the collection, one application, and the steps of its life. */
+#ifndef HEARTH_APP_APP_INTERNAL_H
+#define HEARTH_APP_APP_INTERNAL_H
+
+#include "app/app.h"
+#include "app/follow.h"
+#include "base/fsm.h"
+
+struct app_after { /* somebody who waits for a write */
+    struct app_after *prev, *next;
+    app_done_cb *done;
+    void *arg;
+};
+
+struct app {
+    struct app_info info; /* first: app_info() is a cast */
+    struct apps *apps;
+    uint64_t revision;
+    struct app_waiter *waiters;
+
+    /* store */
+    int64_t version;
+    int64_t last_event;
+    int64_t forgotten_ms;
+    bool dirty;              /* memory is ahead of the store */
+    bool writing;            /* an update is under way */
+    struct app_note *notes;  /* history not yet in the store */
+    struct app_note *sent;   /* history in the update under way */
+    struct app_after *after; /* wait for the next update */
+    struct app_after *after_sent;
+
+    /* driver */
+    bool remote;   /* the application is more than this process (spark.h) */
+    bool occupies; /* its memory counts in apps->memory_used */
+    bool launch_under_way;
+    unsigned launches; /* guards started for it by this server */
+    struct follower *follower;
+    bool connected; /* a SparkContext listens on the launcher link */
+    bool stop_wanted;
+    unsigned kill_step;
+    uv_timer_t *kill_timer;
+
+    /* output */
+    uint64_t lines;      /* as the guard last told */
+    uint64_t lines_read; /* of them looked at for what Spark says about itself */
+    bool tail_loading;
+    bool tail_stale;
+
+    struct app_after *forgetting; /* those who wait for app_forget; not NULL while that goes on */
+    struct app_waiter forget_waiter;
+};
+
+struct app_note {
+    struct app_note *prev, *next;
+    int64_t at_ms;
+    enum app_state state;
+    char *reason;
+};
+
+struct app_list { /* in the order of submission, which is the order of ids within a kind */
+    struct app **items;
+    size_t n, cap;
+};
+
+struct forgotten { /* off the lists, but still in the store */
+    enum app_kind kind;
+    int64_t id;
+    int64_t ended_ms;
+};
+
+struct apps {
+    struct apps_options options;
+    char *root; /* folder of the applications' folders */
+    struct app_list kinds[APP_KINDS];
+    struct app_list waiting; /* all kinds */
+    int64_t last_created_ms; /* never goes back, so that it orders submissions of all kinds */
+    struct forgotten *forgotten;
+    size_t n_forgotten, cap_forgotten;
+    size_t inserting; /* submissions on their way to disk */
+    uint64_t revision;
+    uint64_t queue_revision;
+    uint64_t memory_budget, memory_used;
+    size_t running;
+    size_t tail_bytes; /* of ended applications */
+    size_t tail_hand;  /* where dropping tails goes on */
+    uv_timer_t tick;
+    bool closing;
+};
+
+/* app.c: the collection */
+struct app *app_new(struct apps *apps);
+void app_free(struct app *app);
+int app_list_insert(struct app_list *l, struct app *app); /* keeps it sorted; -1: out of memory */
+void app_list_remove(struct app_list *l, struct app *app);
+size_t app_list_index(const struct app_list *l, const struct app *app); /* l->n when absent */
+void app_changed(struct app *app);                                      /* new revision; wakes waiters */
+/* Blocking work for an application: `run` on a worker, `done` on the loop with the application, or NULL
+ * when it is gone by then; done frees arg. ERR_NOMEM: nothing was started. */
+enum err_code app_work(struct app *app, void (*run)(void *arg), void (*done)(struct app *app, void *arg),
+                       void *arg, struct err *err);
+
+/* record.c: an application as JSON facts and a row */
+char *app_facts(const struct app *app); /* NULL: out of memory */
+struct app *app_from_row(struct apps *apps, const struct store_app *row);
+
+/* persist.c: memory to store */
+void app_note(struct app *app, const char *reason); /* a line of history with the present state */
+void app_persist(struct app *app, app_done_cb *done, void *arg); /* done may be NULL */
+void app_persist_again(struct app *app);                         /* after a failure; from the tick */
+/* Calls everybody in the list and frees it; they may well submit, kill or persist. */
+void app_tell(struct app_after *list, const struct err *err);
+
+/* life.c: the states */
+extern const struct fsm_state app_states[];
+/* Moves it if the table allows, with a note and the reason shown; false when it does not. */
+bool app_move(struct app *app, enum app_state to, const char *reason);
+void app_follow(struct app *app, int64_t patience_ms);
+void app_end(struct app *app, enum app_state state, struct app_diagnosis *diagnosis); /* takes it */
+void app_refuse(struct app *app, const char *why); /* ends as dead before a driver ran */
+void app_close_driver(struct app *app);            /* lets go of follower and timers */
+
+/* kill.c */
+void app_kill_continue(struct app *app); /* next step of the sequence; starts it, too */
+
+/* admission.c */
+uint64_t admission_budget(const struct settings *settings);
+void admission_enter(struct app *app);  /* it waits from now on */
+void admission_leave(struct app *app);  /* it does not wait any more */
+void admission_occupy(struct app *app); /* its memory counts */
+void admission_release(struct app *app);
+void admission_run(struct apps *apps); /* starts what fits */
+
+/* launch.c */
+void app_launch(struct app *app); /* state launching is on disk: prepares the folder, starts a guard */
+
+/* diagnosis.c: no state, no clock, no disk */
+struct diagnosis_input {
+    int exit_code;
+    int signal;
+    bool oom_killed;
+    uint64_t max_memory;
+    const char *launcher_state;  /* or NULL */
+    const char *lost;            /* why the exit is not known, or NULL */
+    bool connected;              /* a SparkContext had been made */
+    const struct strlist *lines; /* end of the output, oldest first */
+};
+/* 0, or -1 when memory is short (then *ret is empty). */
+int diagnosis_make(const struct diagnosis_input *in, struct app_diagnosis *ret);
+void diagnosis_clear(struct app_diagnosis *d);
+
+/* tail.c */
+void app_refresh_tail(struct app *app);
+struct strlist *app_output_end(const char *folder, size_t lines); /* worker threads; for diagnosis */
+void app_drop_tails(struct apps *apps);                           /* when they take too much memory */
+void app_set_tail(struct app *app, struct strlist *lines);        /* takes the lines */
+
+/* retain.c */
+void apps_retire(struct apps *apps);        /* removes what is too old or too many */
+void apps_sweep_folders(struct apps *apps); /* folders that no row knows, once at start */
+int apps_add_forgotten(struct apps *apps, enum app_kind kind, int64_t id, int64_t ended_ms);
+
+#endif

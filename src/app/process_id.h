@@ -1,0 +1,30 @@
+/*
+ * Which process is meant: pids are used again, so the start time and the boot are part of the name.
+ *
+ * Thread   any.
+ */
+#ifndef HEARTH_APP_PROCESS_ID_H
+#define HEARTH_APP_PROCESS_ID_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { PROCESS_BOOT_ID_MAX = 64 };
+
+struct process_id {
+    pid_t pid;
+    uint64_t start_time; /* field 22 of /proc/PID/stat, clock ticks after boot */
+    char boot_id[PROCESS_BOOT_ID_MAX];
+};
+
+/* The name of a process of now. ERR_NOT_FOUND when there is none with this pid. */
+enum err_code process_id_of(pid_t pid, struct process_id *ret, struct err *err);
+/* True when that very process runs (one that has ended and waits to be reaped does not). */
+bool process_is_alive(const struct process_id *id);
+/* True when the machine has not been restarted since. */
+bool process_is_of_this_boot(const struct process_id *id);
+
+#endif

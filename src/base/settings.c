@@ -1,0 +1,120 @@
+#include "base/settings.h"
+
+#define TEXT(key, field, initial, help)                                                                      \
+    {                                                                                                        \
+        key, OPTION_TEXT, offsetof(struct settings, field), initial, 0, 0, NULL, help                        \
+    }
+#define CHOICE(key, field, initial, choices, help)                                                           \
+    {                                                                                                        \
+        key, OPTION_CHOICE, offsetof(struct settings, field), initial, 0, 0, choices, help                   \
+    }
+#define LIST(key, field, initial, help)                                                                      \
+    {                                                                                                        \
+        key, OPTION_LIST, offsetof(struct settings, field), initial, 0, 0, NULL, help                        \
+    }
+#define FLAG(key, field, initial, help)                                                                      \
+    {                                                                                                        \
+        key, OPTION_BOOL, offsetof(struct settings, field), initial, 0, 0, NULL, help                        \
+    }
+#define COUNT(key, field, initial, min, max, help)                                                           \
+    {                                                                                                        \
+        key, OPTION_INT, offsetof(struct settings, field), initial, min, max, NULL, help                     \
+    }
+#define SIZE(key, field, initial, min, max, help)                                                            \
+    {                                                                                                        \
+        key, OPTION_SIZE, offsetof(struct settings, field), initial, min, max, NULL, help                    \
+    }
+#define TIME(key, field, initial, min, max, help)                                                            \
+    {                                                                                                        \
+        key, OPTION_DURATION, offsetof(struct settings, field), initial, min, max, NULL, help                \
+    }
+
+#define KIB (1LL << 10)
+#define MIB (1LL << 20)
+#define TIB (1LL << 40)
+#define SECOND 1000LL
+#define HOUR (3600 * SECOND)
+#define DAY (24 * HOUR)
+
+const struct option settings_options[] = {
+    TEXT("server.listen", server.listen, "127.0.0.1:8998",
+         "Address and port to listen on. An address other than loopback needs auth.type."),
+    TEXT("server.state_dir", server.state_dir, "~/.local/state/hearth",
+         "Folder for the database, the applications' folders and the class-data archives."),
+    TEXT("server.base_path", server.base_path, "",
+         "Prefix of every path, as in /hearth, when a proxy in front adds one."),
+    COUNT("server.connections", server.connections, "1000", 10, 100000,
+          "Open HTTP connections at the same time; more wait in the system's queue."),
+    SIZE("server.body_limit", server.body_limit, "4m", KIB, 1024 * MIB, "Largest body of a request."),
+    COUNT("server.depth_limit", server.depth_limit, "64", 4, 1000, "Deepest nesting of JSON in a request."),
+    TIME("server.request_timeout", server.request_timeout_ms, "30s", 100, HOUR,
+         "Time a client has to send a whole request."),
+    TIME("server.idle_timeout", server.idle_timeout_ms, "60s", SECOND, DAY,
+         "Silence after which a connection without a request is closed."),
+    FLAG("server.security_headers", server.security_headers, "true",
+         "Send X-Content-Type-Options, X-Frame-Options, X-XSS-Protection and "
+         "Content-Security-Policy with every answer."),
+    CHOICE("server.log_level", server.log_level, "info", "error warn info debug",
+           "What hearth writes to its own log, on standard error."),
+
+    CHOICE("auth.type", auth.type, "none", "none simple basic",
+           "Who the users are: none (everybody may do everything), simple (the query parameter "
+           "user.name is believed), basic (HTTP Basic against auth.users_file)."),
+    TEXT("auth.users_file", auth.users_file, "",
+         "For basic: a file of lines user:hash, hashes as crypt(3) makes them "
+         "(`openssl passwd -6`)."),
+    FLAG("auth.csrf", auth.csrf, "false",
+         "Require the header X-Requested-By on every request that changes something."),
+    FLAG("auth.access_control", auth.access_control, "false",
+         "Let only owners and the users named below see logs and change applications."),
+    FLAG("auth.impersonation", auth.impersonation, "false",
+         "Run applications as the user that the request names (proxyUser, doAs)."),
+    LIST("auth.superusers", auth.superusers, "", "Users who may do everything and act for others."),
+    LIST("auth.allowed_users", auth.allowed_users, "*",
+         "Users who may use hearth at all when access control is on; * is everybody."),
+    LIST("auth.modify_users", auth.modify_users, "", "Users who may change every application."),
+    LIST("auth.view_users", auth.view_users, "", "Users who may read every application's log."),
+
+    TEXT("spark.home", spark.home, "",
+         "Spark's folder. Empty: SPARK_HOME, else where spark-submit on the PATH belongs."),
+    TEXT("spark.master", spark.master, "local[*]",
+         "Master for applications that do not name one in the field master."),
+    CHOICE("spark.deploy_mode", spark.deploy_mode, "client", "client cluster",
+           "Deploy mode for applications that do not name one in the field deployMode."),
+    FLAG("spark.class_data_archive", spark.class_data_archive, "true",
+         "Make and use an archive of Spark's classes so that drivers start faster."),
+    LIST("spark.denied_conf", spark.denied_conf,
+         "spark.submit.deployMode,spark.submit.proxyUser.allowCustomClasspathInClusterMode,"
+         "spark.yarn.jar,spark.yarn.jars,spark.yarn.archive,livy.rsc.server.idle-timeout",
+         "Configuration keys that a request may not set."),
+    LIST("spark.path_conf", spark.path_conf, "",
+         "Further configuration keys that hold paths and are checked like spark.jars."),
+    LIST("spark.local_dirs", spark.local_dirs, "",
+         "Folders from which requests may name local files. Empty: everywhere while hearth listens "
+         "on loopback only, nowhere otherwise."),
+
+    SIZE("admission.memory", admission.memory, "0", 0, 1024 * TIB,
+         "Memory for all drivers together. 0: the machine's, or its control group's, less the "
+         "reserve."),
+    SIZE("admission.reserve", admission.reserve, "1g", 0, 1024 * TIB,
+         "Memory left to everything else when admission.memory is 0."),
+    COUNT("admission.running", admission.running, "0", 0, 100000,
+          "Drivers at the same time. 0: as many as memory allows."),
+    COUNT("admission.queue", admission.queue, "10000", 1, 10000000,
+          "Applications that may wait for room; beyond that a request is answered 503."),
+
+    SIZE("driver.log_size", driver.log_size, "256m", 64 * KIB, TIB,
+         "Driver output kept per application; the oldest goes first."),
+    FLAG("driver.memory_limit", driver.memory_limit, "false",
+         "Hold each driver to the memory it was admitted with, by a control group."),
+    TIME("driver.stop_grace", driver.stop_grace_ms, "2s", 0, HOUR,
+         "How long a driver that was asked to stop may take before SIGTERM."),
+    TIME("driver.term_grace", driver.term_grace_ms, "5s", 0, HOUR,
+         "How long it may take after SIGTERM before SIGKILL."),
+
+    TIME("retain.age", retain.age_ms, "30d", SECOND, 3650 * DAY,
+         "How long an ended application stays listed."),
+    COUNT("retain.count", retain.count, "10000", 1, 10000000,
+          "How many ended applications stay listed; the oldest go first."),
+    {0},
+};

@@ -1,0 +1,353 @@
+#include "cmd/client.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/strs.h"
+#include "cmd/cmd.h"
+#include "cmd/table.h"
+
+#include <curl/curl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ANSWER_MAX_BYTES = 64 << 20,
+    CONNECT_TIMEOUT_MS = 10000,
+    CALL_TIMEOUT_MS = 120000, /* longer than any answer that the server holds back on purpose */
+};
+
+static const char default_server[] = "http://127.0.0.1:8998";
+
+struct client {
+    CURL *curl;
+    char *base; /* URL without a slash at its end */
+    char *user; /* NAME or NAME:PASSWORD; NULL: nobody */
+    enum client_outcome outcome;
+    const volatile sig_atomic_t *stop; /* NULL: nothing stops a call */
+    struct buf answer;
+    char words[CURL_ERROR_SIZE];
+};
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+static const char *first_of(const char *option, const char *variable, const char *otherwise)
+{
+    if (option != NULL)
+        return option;
+    const char *value = getenv(variable);
+    return value != NULL && value[0] != '\0' ? value : otherwise;
+}
+
+static size_t on_answer(char *bytes, size_t size, size_t n, void *arg)
+{
+    struct client *c = arg;
+    buf_add(&c->answer, bytes, size * n);
+    return c->answer.failed == ERR_OK ? size * n : 0; /* 0 ends the transfer */
+}
+
+static int on_progress(void *arg, curl_off_t down, curl_off_t down_now, curl_off_t up, curl_off_t up_now)
+{
+    (void)down;
+    (void)down_now;
+    (void)up;
+    (void)up_now;
+    const struct client *c = arg;
+    return c->stop != NULL && *c->stop; /* true ends the transfer */
+}
+
+/* A proxy from the environment is meant for the world outside. */
+static bool is_this_machine(const char *base)
+{
+    const char *host = strstr(base, "://");
+    host = host != NULL ? host + 3 : base;
+    return str_starts(host, "127.") || str_starts(host, "localhost") || str_starts(host, "[::1]");
+}
+
+static void set_identity(struct client *c)
+{
+    char *colon = c->user != NULL ? strchr(c->user, ':') : NULL;
+    if (colon == NULL)
+        return; /* a name alone travels as user.name */
+    *colon = '\0';
+    curl_easy_setopt(c->curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+    curl_easy_setopt(c->curl, CURLOPT_USERNAME, c->user);
+    curl_easy_setopt(c->curl, CURLOPT_PASSWORD, colon + 1);
+    mem_free(c->user);
+    c->user = NULL;
+}
+
+static void set_options(struct client *c)
+{
+    curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
+    curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, (long)CALL_TIMEOUT_MS);
+    curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->words);
+    curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_answer);
+    curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, c);
+    curl_easy_setopt(c->curl, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(c->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+    curl_easy_setopt(c->curl, CURLOPT_XFERINFODATA, c);
+    if (is_this_machine(c->base))
+        curl_easy_setopt(c->curl, CURLOPT_NOPROXY, "*");
+    set_identity(c);
+}
+
+enum err_code client_new(const struct client_options *options, struct client **ret, struct err *err)
+{
+    cleanup(client_freep) struct client *c = mem_calloc(1, sizeof *c);
+    if (c == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    buf_init(&c->answer, ANSWER_MAX_BYTES);
+    c->base = mem_strdup(first_of(options->server, "HEARTH_URL", default_server));
+    c->curl = curl_easy_init();
+    const char *user = first_of(options->user, "HEARTH_USER", NULL);
+    if (c->base == NULL || c->curl == NULL || mem_set_str(&c->user, user) != 0)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    for (size_t n = strlen(c->base); n > 0 && c->base[n - 1] == '/'; n--)
+        c->base[n - 1] = '\0';
+    set_options(c);
+    *ret = c;
+    c = NULL; /* the caller's now */
+    return ERR_OK;
+}
+
+void client_free(struct client *c)
+{
+    if (c == NULL)
+        return;
+    curl_easy_cleanup(c->curl);
+    mem_free(c->base);
+    mem_free(c->user);
+    buf_clear(&c->answer);
+    mem_free(c);
+}
+
+void client_freep(struct client **c)
+{
+    client_free(*c);
+    *c = NULL;
+}
+
+void client_stop_on(struct client *c, const volatile sig_atomic_t *stop)
+{
+    c->stop = stop;
+}
+
+enum client_outcome client_outcome(const struct client *c)
+{
+    return c->outcome;
+}
+
+/* ---- one call ------------------------------------------------------------------------------ */
+
+static char *url_of(struct client *c, const char *path)
+{
+    if (c->user == NULL)
+        return mem_printf("%s%s", c->base, path);
+    char *name = curl_easy_escape(c->curl, c->user, 0);
+    char *url = name == NULL ? NULL
+                             : mem_printf("%s%s%cuser.name=%s", c->base, path,
+                                          strchr(path, '?') != NULL ? '&' : '?', name);
+    curl_free(name);
+    return url;
+}
+
+static enum err_code add_header(struct curl_slist **list, const char *header, struct err *err)
+{
+    struct curl_slist *longer = header != NULL ? curl_slist_append(*list, header) : NULL;
+    if (longer == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    *list = longer;
+    return ERR_OK;
+}
+
+static enum err_code make_headers(const struct client_request *request, struct curl_slist **ret,
+                                  struct err *err)
+{
+    enum err_code rc = add_header(ret, "X-Requested-By: hearth", err); /* where CSRF protection is on */
+    if (rc == ERR_OK && request->body != NULL)
+        rc = add_header(ret, "Content-Type: application/json", err);
+    if (rc == ERR_OK && request->key != NULL) {
+        cleanup(mem_freep) char *key = mem_printf("Idempotency-Key: %s", request->key);
+        rc = add_header(ret, key, err);
+    }
+    return rc;
+}
+
+/* True when not even a connection came about. */
+static bool never_connected(struct client *c, CURLcode result)
+{
+    curl_off_t connect_us = 0;
+    (void)curl_easy_getinfo(c->curl, CURLINFO_CONNECT_TIME_T, &connect_us);
+    return result == CURLE_COULDNT_CONNECT || result == CURLE_COULDNT_RESOLVE_HOST ||
+           result == CURLE_COULDNT_RESOLVE_PROXY || (result == CURLE_OPERATION_TIMEDOUT && connect_us == 0);
+}
+
+static enum err_code unreachable(struct client *c, CURLcode result, struct err *err)
+{
+    long errnum = 0;
+    (void)curl_easy_getinfo(c->curl, CURLINFO_OS_ERRNO, &errnum);
+    c->outcome = CLIENT_UNREACHABLE;
+    return err_set(err, ERR_IO, "no hearth answers at %s (%s): start one with `hearth serve`", c->base,
+                   result == CURLE_COULDNT_CONNECT && errnum != 0 ? strerror((int)errnum)
+                                                                  : curl_easy_strerror(result));
+}
+
+/* The sentence for a call that got no answer. */
+static enum err_code no_answer(struct client *c, CURLcode result, struct err *err)
+{
+    if (never_connected(c, result))
+        return unreachable(c, result, err);
+    if (result == CURLE_ABORTED_BY_CALLBACK) {
+        c->outcome = CLIENT_STOPPED;
+        return err_set(err, ERR_IO, "interrupted");
+    }
+    c->outcome = CLIENT_ANSWERED;
+    if (result == CURLE_URL_MALFORMAT || result == CURLE_UNSUPPORTED_PROTOCOL)
+        return err_set(err, ERR_INVALID, "'%s' is not a server's URL, such as %s", c->base, default_server);
+    if (result == CURLE_WRITE_ERROR)
+        return err_set(err, ERR_TOO_LARGE, "the answer of %s is larger than %d MiB", c->base,
+                       ANSWER_MAX_BYTES >> 20);
+    c->outcome = CLIENT_BROKEN;
+    return err_set(err, ERR_IO, "%s: %s", c->base,
+                   c->words[0] != '\0' ? c->words : curl_easy_strerror(result));
+}
+
+static enum err_code code_of(long status)
+{
+    switch (status) {
+    case 400: return ERR_INVALID;
+    case 401:
+    case 403: return ERR_DENIED;
+    case 404: return ERR_NOT_FOUND;
+    case 409: return ERR_CONFLICT;
+    case 413: return ERR_TOO_LARGE;
+    case 422: return ERR_MISMATCH;
+    case 503: return ERR_BUSY;
+    default: return ERR_INTERNAL;
+    }
+}
+
+/* The server's words: {"msg": "…"}, a bare JSON string, or nothing better than the status. */
+static enum err_code refused(struct client *c, long status, const json_t *body, struct err *err)
+{
+    const char *words = json_is_string(body) ? json_string_value(body) : answer_text(body, "msg", NULL);
+    if (words == NULL && status == 401)
+        words = "the server wants to know who is asking: --user NAME[:PASSWORD] or HEARTH_USER";
+    if (words == NULL && status == 403)
+        words = "you are not allowed to do that";
+    if (words != NULL)
+        return err_set(err, code_of(status), "%s", words);
+    return err_set(err, code_of(status), "%s answered HTTP status %ld: is it a hearth?", c->base, status);
+}
+
+static enum err_code take_answer(struct client *c, json_t **ret, struct err *err)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+    c->outcome = CLIENT_ANSWERED;
+    json_error_t where;
+    json_t *body = json_loadb(buf_cstr(&c->answer), c->answer.len, JSON_DECODE_ANY | JSON_ALLOW_NUL,
+                              &where); /* a log line may hold a NUL */
+    if (status < 200 || status >= 300) {
+        enum err_code rc = refused(c, status, body, err);
+        json_decref(body);
+        return rc;
+    }
+    if (body == NULL && c->answer.len > 0)
+        return err_set(err, ERR_INTERNAL, "%s answered something that is not JSON: is it a hearth?", c->base);
+    *ret = body;
+    return ERR_OK;
+}
+
+static void set_request(struct client *c, const struct client_request *request, const char *url,
+                        struct curl_slist *headers)
+{
+    buf_reset(&c->answer);
+    c->words[0] = '\0';
+    curl_easy_setopt(c->curl, CURLOPT_URL, url);
+    curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(c->curl, CURLOPT_HTTPGET, 1L); /* forgets the body of the call before */
+    if (strcmp(request->method, "POST") == 0) {
+        const char *body = request->body != NULL ? request->body : "";
+        curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
+        curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, body); /* not copied: it outlives the call */
+    }
+    curl_easy_setopt(c->curl, CURLOPT_CUSTOMREQUEST, request->method);
+}
+
+enum err_code client_call(struct client *c, const struct client_request *request, json_t **ret,
+                          struct err *err)
+{
+    cleanup(mem_freep) char *url = url_of(c, request->path);
+    if (url == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    struct curl_slist *headers = NULL;
+    enum err_code rc = make_headers(request, &headers, err);
+    if (rc == ERR_OK) {
+        set_request(c, request, url, headers);
+        CURLcode result = curl_easy_perform(c->curl);
+        rc = result == CURLE_OK ? take_answer(c, ret, err) : no_answer(c, result, err);
+    }
+    curl_slist_free_all(headers);
+    return rc;
+}
+
+enum err_code client_ask(struct client *c, const char *method, const char *path, const char *id, json_t **ret,
+                         struct err *err)
+{
+    const char *place = strstr(path, "{id}");
+    char *escaped = place != NULL ? curl_easy_escape(c->curl, id, 0) : NULL;
+    cleanup(mem_freep) char *whole =
+        escaped != NULL ? mem_printf("%.*s%s%s", (int)(place - path), path, escaped, place + strlen("{id}"))
+                        : mem_strdup(path);
+    bool no_memory = whole == NULL || (place != NULL && escaped == NULL);
+    curl_free(escaped);
+    if (no_memory)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    return client_call(c, &(struct client_request){.method = method, .path = whole}, ret, err);
+}
+
+int client_give_up(const struct client *c, const char *command, const struct err *err)
+{
+    (void)fprintf(stderr, "hearth %s: ", command);
+    table_print_text(stderr, err->msg); /* may be words from a stranger's server */
+    (void)fputc('\n', stderr);
+    if (c == NULL)
+        return CMD_FAILED;
+    if (c->outcome == CLIENT_STOPPED)
+        return CMD_INTERRUPTED;
+    return c->outcome == CLIENT_ANSWERED ? CMD_FAILED : CMD_UNREACHABLE;
+}
+
+/* ---- answers ------------------------------------------------------------------------------- */
+
+json_t *answer_get(const json_t *object, const char *name)
+{
+    json_t *v = json_object_get(object, name);
+    return json_is_null(v) ? NULL : v;
+}
+
+const char *answer_text(const json_t *object, const char *name, const char *otherwise)
+{
+    const json_t *v = json_object_get(object, name);
+    return json_is_string(v) ? json_string_value(v) : otherwise;
+}
+
+int64_t answer_int(const json_t *object, const char *name, int64_t otherwise)
+{
+    const json_t *v = json_object_get(object, name);
+    return json_is_integer(v) ? json_integer_value(v) : otherwise;
+}
+
+int answer_print(const json_t *answer)
+{
+    if (json_dumpf(answer, stdout, JSON_INDENT(2)) != 0 || fputc('\n', stdout) == EOF) {
+        (void)fprintf(stderr, "hearth: the output could not be written\n");
+        return CMD_FAILED;
+    }
+    return CMD_OK;
+}

@@ -1,0 +1,230 @@
+/*
+ * hearth serve: the server, from its settings to a clean stop.
+ */
+#include "app/app.h"
+#include "base/io.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cmd/cmd.h"
+#include "cmd/options.h"
+#include "livy/livy.h"
+#include "loop/http.h"
+#include "spark/spark.h"
+#include "store/store.h"
+#include "web/status.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <uv.h>
+
+struct serve {
+    uv_loop_t loop;
+    uv_signal_t on_term, on_int;
+    struct settings settings;
+    struct config *config;
+    int lock_fd;
+    struct spark *spark;
+    struct err spark_missing;
+    struct store *store;
+    struct apps *apps;
+    struct http_server *http;
+    struct livy *livy;
+    struct status *status;
+    char *archive_dir;
+};
+
+static const struct usage usage = {
+    .command = "serve",
+    .synopsis = "[--listen ADDRESS:PORT] [--state FOLDER] [--config FILE] [--set KEY=VALUE]...",
+    .about = "Runs the server until SIGTERM or Ctrl-C. Drivers live on when it stops; the next\n"
+             "server that is started with the same state folder follows them again.",
+    .examples = "  hearth serve\n"
+                "  hearth serve --listen 127.0.0.1:9000 --state /var/lib/hearth\n"
+                "  hearth serve --set spark.master=spark://master:7077 --set admission.memory=16g\n",
+};
+
+/* ---- preparing ---- */
+
+static enum err_code check_exposure(const struct settings *settings, struct err *err)
+{
+    char host[64];
+    uint16_t port = 0;
+    if (http_parse_listen(settings->server.listen, host, &port, err) != ERR_OK)
+        return err_wrap(err, "server.listen");
+    if (http_is_loopback(host) || strcmp(settings->auth.type, "none") != 0)
+        return ERR_OK;
+    return err_set(err, ERR_INVALID,
+                   "server.listen is %s and auth.type is none: everybody who reaches that address could run "
+                   "programs here. Listen on 127.0.0.1, or set auth.type and auth.users_file",
+                   settings->server.listen);
+}
+
+static enum err_code take_state_dir(struct serve *s, struct err *err)
+{
+    const char *dir = s->settings.server.state_dir;
+    if (io_make_dirs(dir, 0700, err) != ERR_OK)
+        return err_wrap(err, "server.state_dir");
+    cleanup(mem_freep) char *path = mem_printf("%s/server.lock", dir);
+    if (path == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    enum err_code rc = io_lock_file(path, &s->lock_fd, err);
+    if (rc == ERR_CONFLICT)
+        return err_set(err, rc,
+                       "another hearth runs with the state folder %s; stop it, or give another one (--state)",
+                       dir);
+    return rc;
+}
+
+/* Without Spark the server still shows what it knows; submissions are refused with the reason. */
+static void find_spark(struct serve *s)
+{
+    const char *home = s->settings.spark.home;
+    struct spark_options options = {
+        .home = home,
+        .archive_dir = s->settings.spark.class_data_archive ? s->archive_dir : NULL,
+    };
+    if (spark_open(&options, &s->spark, &s->spark_missing) == ERR_OK)
+        log_info("Spark", LOG_S("home", spark_home(s->spark)), LOG_S("version", spark_version(s->spark)),
+                 LOG_S("java", spark_java(s->spark)));
+    else
+        log_warn("no Spark: submissions are refused", LOG_S("why", s->spark_missing.msg));
+}
+
+static enum err_code open_doors(struct serve *s, struct err *err)
+{
+    struct http_options http = {
+        .listen = s->settings.server.listen,
+        .base_path = s->settings.server.base_path,
+        .connections = (unsigned)s->settings.server.connections,
+        .body_limit = (size_t)s->settings.server.body_limit,
+        .request_timeout_ms = s->settings.server.request_timeout_ms,
+        .idle_timeout_ms = s->settings.server.idle_timeout_ms,
+        .security_headers = s->settings.server.security_headers,
+    };
+    if (http_server_new(&s->loop, &http, &s->http, err) != ERR_OK ||
+        livy_open(&s->loop, s->http, s->apps, &s->settings, &s->livy, err) != ERR_OK)
+        return err->code;
+    struct status_options status = {
+        .server = s->http,
+        .apps = s->apps,
+        .store = s->store,
+        .spark = s->spark,
+        .spark_missing = s->spark_missing.msg,
+        .settings = &s->settings,
+    };
+    s->status = status_open(&status);
+    return s->status != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
+}
+
+static enum err_code start(struct serve *s, struct err *err)
+{
+    enum err_code rc = check_exposure(&s->settings, err);
+    if (rc == ERR_OK)
+        rc = take_state_dir(s, err);
+    if (rc == ERR_OK && (s->archive_dir = mem_printf("%s/archives", s->settings.server.state_dir)) == NULL)
+        rc = err_set(err, ERR_NOMEM, "out of memory");
+    if (rc != ERR_OK)
+        return rc;
+    find_spark(s);
+    rc = store_open(&s->loop, s->settings.server.state_dir, &s->store, err);
+    if (rc != ERR_OK)
+        return rc;
+    struct apps_options apps = {
+        .loop = &s->loop,
+        .store = s->store,
+        .spark = s->spark,
+        .spark_missing = s->spark_missing.msg,
+        .settings = &s->settings,
+        .state_dir = s->settings.server.state_dir,
+    };
+    rc = apps_open(&apps, &s->apps, err);
+    return rc == ERR_OK ? open_doors(s, err) : rc;
+}
+
+/* ---- running and stopping ---- */
+
+/* Each part stops in the order in which they depend on each other; what is under way comes back while
+ * the loop runs empty, and only then is memory freed. */
+static void stop(struct serve *s)
+{
+    http_server_close(s->http);
+    store_close(s->store);
+    if (s->apps != NULL)
+        apps_stop(s->apps);
+    spark_close(s->spark);
+    uv_close((uv_handle_t *)&s->on_term, NULL);
+    uv_close((uv_handle_t *)&s->on_int, NULL);
+    (void)uv_run(&s->loop, UV_RUN_DEFAULT); /* until nothing is left */
+    livy_close(s->livy);
+    status_close(s->status);
+    apps_free(s->apps);
+    mem_free(s->archive_dir);
+    io_closep(&s->lock_fd);
+}
+
+static void on_stop_signal(uv_signal_t *handle, int number)
+{
+    log_info("stopping; drivers live on", LOG_S("signal", number == SIGTERM ? "SIGTERM" : "SIGINT"));
+    uv_stop(handle->loop);
+}
+
+static void prepare_process(void)
+{
+    struct rlimit files;
+    (void)signal(SIGPIPE, SIG_IGN); /* a client that goes away is an error code, not an end */
+    (void)mallopt(M_ARENA_MAX, 2);  /* a few threads, little memory */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files); /* connections are limited by server.connections */
+    }
+}
+
+static void set_log_level(const char *level)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    for (int i = 0; i <= LOG_DEBUG; i++)
+        if (strcmp(level, names[i]) == 0)
+            log_set_level((enum log_level)i);
+}
+
+static int run(struct serve *s)
+{
+    struct err err = {0};
+    (void)uv_loop_init(&s->loop);
+    (void)uv_signal_init(&s->loop, &s->on_term);
+    (void)uv_signal_init(&s->loop, &s->on_int);
+    enum err_code rc = start(s, &err);
+    if (rc == ERR_OK) {
+        (void)uv_signal_start(&s->on_term, on_stop_signal, SIGTERM);
+        (void)uv_signal_start(&s->on_int, on_stop_signal, SIGINT);
+        if (s->spark != NULL && s->settings.spark.class_data_archive)
+            spark_train(s->spark, &s->loop, NULL, NULL);
+        log_info("hearth listens", LOG_S("version", HEARTH_VERSION),
+                 LOG_S("address", http_server_address(s->http)),
+                 LOG_S("state", s->settings.server.state_dir));
+        (void)uv_run(&s->loop, UV_RUN_DEFAULT);
+    } else {
+        (void)fprintf(stderr, "hearth serve: %s\n", err.msg);
+    }
+    stop(s);
+    (void)uv_loop_close(&s->loop);
+    return rc == ERR_OK ? CMD_OK : CMD_FAILED;
+}
+
+int cmd_serve(int argc, char **argv)
+{
+    static struct serve s; /* zeroed; too large for comfort on the stack */
+    s.lock_fd = -1;
+    int rc = cmd_load_settings(&usage, NULL, argc, argv, &s.settings, &s.config);
+    if (rc != ARGS_GO)
+        return rc;
+    prepare_process();
+    set_log_level(s.settings.server.log_level);
+    rc = run(&s);
+    config_free(s.config);
+    return rc;
+}

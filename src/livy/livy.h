@@ -1,0 +1,24 @@
+/*
+ * The Livy door: Livy's REST API for batches, and hearth's own additions to it below /hearth/batches.
+ *
+ * Wire behaviour follows Apache Livy 0.9; docs/livy-compatibility.md lists where hearth differs.
+ *
+ * Lifetime   livy_open() .. livy_close(), after the server was closed.
+ * Thread     loop thread only.
+ */
+#ifndef HEARTH_LIVY_LIVY_H
+#define HEARTH_LIVY_LIVY_H
+
+#include "app/app.h"
+#include "base/settings.h"
+#include "loop/http.h"
+
+struct livy; /* opaque */
+
+/* Mounts the routes, and the access rules as the server's filter. ERR_INVALID: a setting that cannot
+ * be obeyed (a users file that is not readable, …). */
+enum err_code livy_open(uv_loop_t *loop, struct http_server *server, struct apps *apps,
+                        const struct settings *settings, struct livy **ret, struct err *err);
+void livy_close(struct livy *l);
+
+#endif

@@ -1,0 +1,332 @@
+/*
+ * Logs: Livy's page of lines, and hearth's own form with streams that can wait for more.
+ *
+ * A batch's log in Livy's form is "stdout: ", its lines in order of arrival, "\nstderr: ". Output is
+ * read on a worker thread; an answer holds at most ANSWER_MAX bytes of it, so a longer page ends early.
+ */
+#include "livy/livy_internal.h"
+
+#include "app/output.h"
+#include "base/mem.h"
+#include "loop/work.h"
+
+#include <string.h>
+
+enum { ANSWER_MAX = 16 << 20, RECORD_LINES_MAX = 10000, WAIT_MS_MAX = 60000 };
+
+enum form { FORM_LIVY, FORM_RECORD };
+
+struct log_request {
+    struct livy *livy;
+    struct http_request *request;
+    enum form form;
+    int64_t id;
+    char *folder;
+    char *wait_note; /* the whole log of an application that waits */
+    enum output_select select;
+    const char *stream; /* its name in the answer */
+    int64_t from;       /* negative: the last `size` lines */
+    int64_t size;       /* negative: all */
+    const char *state;
+    bool ended; /* known before the output is read, so that "ended" means complete */
+
+    /* waiting for more (FORM_RECORD) */
+    int64_t wait_ms;
+    struct app_waiter waiter;
+    uv_timer_t *timer;
+
+    /* of the worker */
+    struct err err;
+    struct buf body;
+    struct json_out out;
+    uint64_t total; /* lines of output */
+    bool found;     /* there were lines to show */
+};
+
+static void log_free(struct log_request *q)
+{
+    buf_clear(&q->body);
+    mem_free(q->folder);
+    mem_free(q->wait_note);
+    mem_free(q);
+}
+
+/* ---- on the worker ---- */
+
+static bool add_livy_line(const struct output_line *line, void *arg)
+{
+    struct log_request *q = arg;
+    json_out_text(&q->out, NULL, line->text, line->len);
+    return q->body.len < ANSWER_MAX;
+}
+
+static bool add_record_line(const struct output_line *line, void *arg)
+{
+    struct log_request *q = arg;
+    q->found = true;
+    json_out_object(&q->out, NULL);
+    json_out_int(&q->out, "n", (int64_t)line->number);
+    json_out_str(&q->out, "stream", line->stream == OUTPUT_STDOUT ? "stdout" : "stderr");
+    json_out_text(&q->out, "text", line->text, line->len);
+    json_out_end_object(&q->out);
+    return q->body.len < ANSWER_MAX;
+}
+
+static enum err_code read_lines(struct log_request *q, uint64_t first, uint64_t count,
+                                bool (*on_line)(const struct output_line *line, void *arg))
+{
+    uint64_t total = 0;
+    if (count == 0)
+        return ERR_OK;
+    if (q->wait_note != NULL) {
+        struct output_line note = {0, OUTPUT_STDERR, q->wait_note, strlen(q->wait_note), true};
+        if (first == 0)
+            (void)on_line(&note, q);
+        return ERR_OK;
+    }
+    return output_read(q->folder, q->select, first, count, on_line, q, &total, &q->err);
+}
+
+static enum err_code count_lines(struct log_request *q)
+{
+    if (q->wait_note == NULL)
+        return output_read(q->folder, q->select, 0, 0, NULL, NULL, &q->total, &q->err);
+    q->total = q->select == OUTPUT_ONLY_STDOUT ? 0 : 1;
+    return ERR_OK;
+}
+
+/* The window [*first, *first + *count) of `total` lines that from and size ask for. */
+static void window(int64_t from, int64_t size, uint64_t total, uint64_t *first, uint64_t *count)
+{
+    uint64_t wanted = size < 0 ? total : (uint64_t)size;
+    *first = from >= 0 ? (uint64_t)from : wanted < total ? total - wanted : 0;
+    uint64_t left = *first < total ? total - *first : 0;
+    *count = wanted < left ? wanted : left;
+}
+
+static void write_livy(struct log_request *q)
+{
+    uint64_t all = q->total + 2; /* with the two lines that name the streams */
+    uint64_t first = 0;
+    uint64_t count = 0;
+    window(q->from, q->size, all, &first, &count);
+    json_out_int(&q->out, "from", (int64_t)first);
+    json_out_int(&q->out, "total", (int64_t)all);
+    json_out_array(&q->out, "log");
+    uint64_t end = first + count;
+    if (first == 0 && count > 0)
+        json_out_str(&q->out, NULL, "stdout: ");
+    uint64_t output_first = first > 0 ? first - 1 : 0;
+    uint64_t output_end = end > 1 ? end - 1 : 0; /* in lines of output, the last header left out below */
+    if (output_end > q->total)
+        output_end = q->total;
+    if (output_first < output_end)
+        q->err.code = read_lines(q, output_first, output_end - output_first, add_livy_line);
+    if (end == all && count > 0)
+        json_out_str(&q->out, NULL, "\nstderr: ");
+    json_out_end_array(&q->out);
+}
+
+static void write_record(struct log_request *q)
+{
+    uint64_t first = 0;
+    uint64_t count = 0;
+    window(q->from, q->size, q->total, &first, &count);
+    json_out_str(&q->out, "stream", q->stream);
+    json_out_int(&q->out, "from", (int64_t)first);
+    json_out_int(&q->out, "total", (int64_t)q->total);
+    json_out_str(&q->out, "state", q->state);
+    json_out_bool(&q->out, "ended", q->ended);
+    json_out_array(&q->out, "lines");
+    q->err.code = read_lines(q, first, count, add_record_line);
+    json_out_end_array(&q->out);
+    q->from = (int64_t)first; /* a wait goes on from here */
+}
+
+static void log_run(void *arg)
+{
+    struct log_request *q = arg;
+    q->found = false;
+    buf_clear(&q->body);
+    buf_init(&q->body, 6UL * ANSWER_MAX + (16 << 20)); /* escapes may make six bytes of one */
+    json_out_open(&q->out, &q->body);
+    json_out_object(&q->out, NULL);
+    json_out_int(&q->out, "id", q->id);
+    if (count_lines(q) == ERR_OK) {
+        if (q->form == FORM_LIVY)
+            write_livy(q);
+        else
+            write_record(q);
+    }
+    json_out_end_object(&q->out);
+}
+
+/* ---- on the loop ---- */
+
+static void log_start(struct log_request *q);
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    mem_free(handle);
+}
+
+static void stop_waiting(struct log_request *q)
+{
+    app_unwait(&q->waiter);
+    if (q->timer != NULL)
+        uv_close((uv_handle_t *)q->timer, on_timer_closed);
+    q->timer = NULL;
+}
+
+static void on_wait_change(void *arg)
+{
+    struct log_request *q = arg;
+    stop_waiting(q);
+    log_start(q);
+}
+
+static void on_wait_over(uv_timer_t *timer)
+{
+    struct log_request *q = timer->data;
+    q->wait_ms = 0;
+    on_wait_change(q);
+}
+
+/* Waits for output or a change of state. False: it cannot, the answer goes out as it is. */
+static bool wait_for_more(struct log_request *q, struct app *app)
+{
+    q->timer = mem_calloc(1, sizeof *q->timer);
+    if (q->timer == NULL)
+        return false;
+    (void)uv_timer_init(q->livy->loop, q->timer); /* cannot fail */
+    q->timer->data = q;
+    (void)uv_timer_start(q->timer, on_wait_over, (uint64_t)q->wait_ms, 0);
+    q->waiter = (struct app_waiter){.on_change = on_wait_change, .arg = q};
+    app_wait(app, &q->waiter);
+    return true;
+}
+
+static void log_done(void *arg)
+{
+    struct log_request *q = arg;
+    struct app *app = apps_find(q->livy->apps, APP_BATCH, q->id);
+    if (q->err.code != ERR_OK) {
+        livy_reply_error(q->request, &q->err);
+    } else if (q->wait_ms > 0 && !q->found && !q->ended && app != NULL && wait_for_more(q, app)) {
+        return;
+    } else {
+        livy_reply_json(q->request, 200, &q->body);
+    }
+    log_free(q);
+}
+
+/* Looks at the application's state, then reads its output. */
+static void log_start(struct log_request *q)
+{
+    const struct app *app = apps_find(q->livy->apps, APP_BATCH, q->id);
+    const struct app_info *info = app != NULL ? app_info(app) : NULL;
+    q->state = info != NULL ? view_state(info) : "dead";
+    q->ended = info == NULL || app_state_is_end(info->state);
+    bool waiting = info != NULL && info->state == APP_WAITING;
+    if (mem_set_str(&q->wait_note, waiting ? info->wait_note : NULL) != 0 ||
+        work_run(q->livy->loop, log_run, log_done, q, &q->err) != ERR_OK) {
+        http_reply(q->request, NULL);
+        log_free(q);
+    }
+}
+
+static struct log_request *log_new(struct livy *l, struct http_request *r, int64_t id)
+{
+    struct log_request *q = mem_calloc(1, sizeof *q);
+    if (q != NULL) {
+        q->livy = l;
+        q->request = r;
+        q->id = id;
+        q->from = -1;
+        q->size = 100;
+        q->folder = apps_folder(l->apps, APP_BATCH, id);
+    }
+    if (q != NULL && q->folder != NULL)
+        return q;
+    if (q != NULL)
+        log_free(q);
+    http_reply(r, NULL);
+    return NULL;
+}
+
+static struct app *find_viewable(struct livy *l, struct http_request *r)
+{
+    const char *user = NULL;
+    struct app *app = livy_find(l, r);
+    if (app == NULL || !access_effective_user(l->access, r, &user))
+        return NULL;
+    if (access_may_view(l->access, user, app_info(app)))
+        return app;
+    livy_reply_forbidden(r);
+    return NULL;
+}
+
+void batch_log(struct http_request *r, void *arg)
+{
+    struct livy *l = arg;
+    int64_t from = -1;
+    int64_t size = 100;
+    const struct app *app = find_viewable(l, r);
+    if (app == NULL || !livy_query_int(r, "from", &from) || !livy_query_int(r, "size", &size))
+        return;
+    struct log_request *q = log_new(l, r, app_info(app)->id);
+    if (q == NULL)
+        return;
+    q->form = FORM_LIVY;
+    q->select = OUTPUT_MERGED;
+    q->from = from;
+    q->size = size;
+    log_start(q);
+}
+
+static bool read_stream(struct http_request *r, enum output_select *select, const char **name)
+{
+    static const struct {
+        const char *name;
+        enum output_select select;
+    } streams[] = {{"all", OUTPUT_MERGED}, {"stdout", OUTPUT_ONLY_STDOUT}, {"stderr", OUTPUT_ONLY_STDERR}};
+    const char *asked = http_query(r, "stream");
+    for (size_t i = 0; i < sizeof streams / sizeof *streams; i++) {
+        if (strcmp(asked != NULL ? asked : "all", streams[i].name) == 0) {
+            *select = streams[i].select;
+            *name = streams[i].name;
+            return true;
+        }
+    }
+    livy_reply_msg(r, 400, "stream is '%.100s'; it must be all, stdout or stderr", asked);
+    return false;
+}
+
+void record_log(struct http_request *r, void *arg)
+{
+    struct livy *l = arg;
+    int64_t from = -1;
+    int64_t size = 100;
+    int64_t wait_ms = 0;
+    enum output_select select = OUTPUT_MERGED;
+    const char *stream = NULL;
+    const struct app *app = find_viewable(l, r);
+    if (app == NULL || !livy_query_int(r, "from", &from) || !livy_query_int(r, "size", &size) ||
+        !livy_query_int(r, "wait", &wait_ms) || !read_stream(r, &select, &stream))
+        return;
+    if (size < 1 || size > RECORD_LINES_MAX || wait_ms < 0 || wait_ms > WAIT_MS_MAX) {
+        livy_reply_msg(r, 400, "size must be 1 to %d and wait 0 to %d (milliseconds)", RECORD_LINES_MAX,
+                       WAIT_MS_MAX);
+        return;
+    }
+    struct log_request *q = log_new(l, r, app_info(app)->id);
+    if (q == NULL)
+        return;
+    q->form = FORM_RECORD;
+    q->select = select;
+    q->stream = stream;
+    q->from = from;
+    q->size = size;
+    q->wait_ms = wait_ms;
+    log_start(q);
+}

@@ -1,0 +1,51 @@
+#include "spark/submission.h"
+
+#include "base/mem.h"
+
+void spark_submission_clear(struct spark_submission *s)
+{
+    mem_free(s->file);
+    mem_free(s->class_name);
+    strlist_clear(&s->args);
+    mem_free(s->name);
+    mem_free(s->master);
+    mem_free(s->deploy_mode);
+    mem_free(s->proxy_user);
+    mem_free(s->queue);
+    strlist_clear(&s->py_files);
+    strmap_clear(&s->conf);
+    *s = (struct spark_submission){0};
+}
+
+void spark_submission_write(const struct spark_submission *s, struct json_out *out, const char *key)
+{
+    json_out_object(out, key);
+    json_out_str(out, "file", s->file);
+    json_out_str(out, "className", s->class_name);
+    json_out_list(out, "args", &s->args);
+    json_out_str(out, "name", s->name);
+    json_out_str(out, "master", s->master);
+    json_out_str(out, "deployMode", s->deploy_mode);
+    json_out_str(out, "proxyUser", s->proxy_user);
+    json_out_str(out, "queue", s->queue);
+    json_out_list(out, "pyFiles", &s->py_files);
+    json_out_map(out, "conf", &s->conf);
+    json_out_end_object(out);
+}
+
+enum err_code spark_submission_read(struct spark_submission *s, json_t *value, struct err *err)
+{
+    struct json_in in;
+    json_in_open(&in, value, err);
+    json_in_str(&in, "file", &s->file);
+    json_in_str(&in, "className", &s->class_name);
+    json_in_list(&in, "args", &s->args);
+    json_in_str(&in, "name", &s->name);
+    json_in_str(&in, "master", &s->master);
+    json_in_str(&in, "deployMode", &s->deploy_mode);
+    json_in_str(&in, "proxyUser", &s->proxy_user);
+    json_in_str(&in, "queue", &s->queue);
+    json_in_list(&in, "pyFiles", &s->py_files);
+    json_in_map(&in, "conf", &s->conf);
+    return json_in_end(&in);
+}

@@ -1,0 +1,41 @@
+/*
+ * One connection to a database: what store.c needs of SQLite, or of another database later.
+ *
+ * All calls block. A connection is used by one thread at a time. After a failure inside a group the
+ * mutation that failed has left no trace in it; the others go on.
+ */
+#ifndef HEARTH_STORE_DB_H
+#define HEARTH_STORE_DB_H
+
+#include "store/store.h"
+
+struct db; /* opaque */
+
+/* Opens DIR's database for writing: makes it, brings it to the newest schema, and takes the next fencing
+ * number of this node. */
+enum err_code db_open(const char *dir, struct db **ret, struct err *err);
+/* A further connection that only reads. */
+enum err_code db_open_reader(const char *dir, struct db **ret, struct err *err);
+void db_close(struct db *d);
+
+/* A group of mutations: all are durable when db_commit returns ERR_OK, none otherwise. */
+enum err_code db_begin(struct db *d, struct err *err); /* also refuses when this node was fenced off */
+enum err_code db_commit(struct db *d, struct err *err);
+void db_rollback(struct db *d);
+
+enum err_code db_insert_app(struct db *d, const struct store_app *app, const struct store_note *note,
+                            const struct store_key *key, int64_t *ret_id, bool *ret_replayed,
+                            struct err *err);
+enum err_code db_update_app(struct db *d, const struct store_app *app, const struct store_note *notes,
+                            unsigned n_notes, struct err *err);
+enum err_code db_remove_app(struct db *d, const char *kind, int64_t id, struct err *err);
+
+enum err_code db_load_apps(struct db *d, bool (*on_app)(const struct store_app *app, void *arg), void *arg,
+                           struct err *err);
+/* ERR_NOT_FOUND when there is none. The callback comes once, before this returns. */
+enum err_code db_read_app(struct db *d, const char *kind, int64_t id,
+                          void (*on_app)(const struct store_app *app, const struct store_note *notes,
+                                         unsigned n_notes, void *arg),
+                          void *arg, struct err *err);
+
+#endif

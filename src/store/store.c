@@ -1,0 +1,399 @@
+/*
+ * The writer's thread and its queue; reads go through the worker threads.
+ *
+ *   loop thread:   store_insert_app … -> queue ->             <- uv_async <- results
+ *   writer thread:                        takes all that waits, one group, commit
+ */
+#include "store/db.h"
+
+#include "base/fault.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "loop/work.h"
+
+#include <string.h>
+#include <utlist.h>
+
+enum mutation_kind { MUTATION_INSERT, MUTATION_UPDATE, MUTATION_REMOVE };
+
+struct mutation {
+    struct mutation *prev, *next;
+    enum mutation_kind kind;
+    struct store_app app;
+    struct store_note *notes; /* in the same memory as the texts */
+    unsigned n_notes;
+    struct store_key key;
+    bool has_key;
+    store_cb *done;
+    void *arg;
+    struct err err;
+    int64_t id;
+    bool replayed;
+    _Alignas(8) char memory[]; /* notes, then texts */
+};
+
+struct store {
+    uv_loop_t *loop;
+    struct db *writer;
+    struct db *reader;
+    uv_mutex_t reader_lock;
+    uv_thread_t thread;
+    uv_mutex_t lock; /* of the three below */
+    uv_cond_t wake;
+    struct mutation *waiting;
+    struct mutation *finished;
+    bool stopping;
+    uv_async_t async;
+    struct err trouble; /* of the last group; loop thread only, like the rest */
+    unsigned reads;     /* under way */
+    bool closed;        /* no mutations any more */
+    bool async_closed;
+};
+
+/* ---- the writer thread ---- */
+
+static void apply(struct db *d, struct mutation *m)
+{
+    switch (m->kind) {
+    case MUTATION_INSERT:
+        m->err.code = db_insert_app(d, &m->app, &m->notes[0], m->has_key ? &m->key : NULL, &m->id,
+                                    &m->replayed, &m->err);
+        break;
+    case MUTATION_UPDATE: m->err.code = db_update_app(d, &m->app, m->notes, m->n_notes, &m->err); break;
+    case MUTATION_REMOVE: m->err.code = db_remove_app(d, m->app.kind, m->app.id, &m->err); break;
+    }
+}
+
+/* Gives every mutation of the group that had gone well the group's failure. */
+static void fail_group(struct mutation *group, const struct err *err)
+{
+    struct mutation *m;
+    DL_FOREACH(group, m)
+    {
+        if (m->err.code == ERR_OK)
+            m->err = *err;
+    }
+}
+
+static void write_group(struct db *d, struct mutation *group)
+{
+    struct err err = {0};
+    struct mutation *m;
+    if (db_begin(d, &err) != ERR_OK) {
+        fail_group(group, &err);
+        return;
+    }
+    DL_FOREACH(group, m)
+    {
+        apply(d, m);
+        if (m->err.code == ERR_IO) { /* the disk refuses: nothing of this group can be promised */
+            err = m->err;
+            db_rollback(d);
+            fail_group(group, &err);
+            return;
+        }
+    }
+    FAULT_POINT("store.before_commit");
+    if (db_commit(d, &err) != ERR_OK)
+        fail_group(group, &err);
+    FAULT_POINT("store.after_commit");
+}
+
+static void writer_main(void *arg)
+{
+    struct store *s = arg;
+    uv_mutex_lock(&s->lock);
+    for (;;) {
+        while (s->waiting == NULL && !s->stopping)
+            uv_cond_wait(&s->wake, &s->lock);
+        struct mutation *group = s->waiting;
+        s->waiting = NULL;
+        if (group == NULL)
+            break;
+        uv_mutex_unlock(&s->lock);
+        write_group(s->writer, group);
+        uv_mutex_lock(&s->lock);
+        DL_CONCAT(s->finished, group);
+        (void)uv_async_send(&s->async); /* cannot fail on an open handle */
+    }
+    uv_mutex_unlock(&s->lock);
+}
+
+/* ---- the loop thread ---- */
+
+static void note_trouble(struct store *s, const struct err *err)
+{
+    bool was = s->trouble.code == ERR_IO;
+    bool is = err->code == ERR_IO;
+    s->trouble = *err;
+    if (is && !was)
+        log_error("the store cannot write", LOG_S("why", err->msg));
+    else if (was && !is)
+        log_info("the store writes again");
+}
+
+static void deliver(struct store *s)
+{
+    uv_mutex_lock(&s->lock);
+    struct mutation *finished = s->finished;
+    s->finished = NULL;
+    uv_mutex_unlock(&s->lock);
+    struct mutation *m;
+    struct mutation *next;
+    DL_FOREACH_SAFE(finished, m, next)
+    {
+        note_trouble(s, &m->err);
+        m->done(&m->err, m->id, m->replayed, m->arg);
+        mem_free(m);
+    }
+}
+
+static void on_async(uv_async_t *async)
+{
+    deliver(async->data);
+}
+
+static size_t text_size(const char *s)
+{
+    return s != NULL ? strlen(s) + 1 : 0;
+}
+
+static const char *pack(char **at, const char *s)
+{
+    if (s == NULL)
+        return NULL;
+    size_t n = strlen(s) + 1;
+    char *copy = memcpy(*at, s, n);
+    *at += n;
+    return copy;
+}
+
+static size_t mutation_size(const struct store_app *a, const struct store_note *notes, unsigned n,
+                            const struct store_key *key)
+{
+    size_t size = n * sizeof *notes + text_size(a->kind) + text_size(a->state) + text_size(a->name) +
+                  text_size(a->owner) + text_size(a->proxy_user) + text_size(a->app_id) +
+                  text_size(a->reason) + text_size(a->submission) + text_size(a->facts);
+    for (unsigned i = 0; i < n; i++)
+        size += text_size(notes[i].state) + text_size(notes[i].reason);
+    if (key != NULL)
+        size += text_size(key->user) + text_size(key->key) + text_size(key->digest);
+    return size;
+}
+
+/* Copies the texts that the mutation's structs point to into its own memory. */
+static void pack_texts(struct mutation *m)
+{
+    char *at = m->memory + m->n_notes * sizeof *m->notes;
+    struct store_app *a = &m->app;
+    const char **texts[] = {&a->kind,       &a->state,    &a->name,    &a->owner,
+                            &a->proxy_user, &a->app_id,   &a->reason,  &a->submission,
+                            &a->facts,      &m->key.user, &m->key.key, &m->key.digest};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i] = pack(&at, *texts[i]);
+    for (unsigned i = 0; i < m->n_notes; i++) {
+        m->notes[i].state = pack(&at, m->notes[i].state);
+        m->notes[i].reason = pack(&at, m->notes[i].reason);
+    }
+}
+
+static void enqueue(struct store *s, enum mutation_kind kind, const struct store_app *app,
+                    const struct store_note *notes, unsigned n_notes, const struct store_key *key,
+                    store_cb *done, void *arg)
+{
+    struct mutation *m =
+        s->closed ? NULL : mem_calloc(1, sizeof *m + mutation_size(app, notes, n_notes, key));
+    if (m == NULL) {
+        struct err err;
+        err_set(&err, s->closed ? ERR_BUSY : ERR_NOMEM, s->closed ? "the server stops" : "out of memory");
+        done(&err, -1, false, arg);
+        return;
+    }
+    m->kind = kind;
+    m->app = *app;
+    m->notes = (struct store_note *)m->memory;
+    m->n_notes = n_notes;
+    if (n_notes > 0)
+        memcpy(m->notes, notes, n_notes * sizeof *notes);
+    if (key != NULL) {
+        m->key = *key;
+        m->has_key = true;
+    }
+    m->id = app->id;
+    m->done = done;
+    m->arg = arg;
+    pack_texts(m);
+    uv_mutex_lock(&s->lock);
+    DL_APPEND(s->waiting, m);
+    uv_cond_signal(&s->wake);
+    uv_mutex_unlock(&s->lock);
+}
+
+void store_insert_app(struct store *s, const struct store_app *app, const struct store_note *note,
+                      const struct store_key *key, store_cb *done, void *arg)
+{
+    enqueue(s, MUTATION_INSERT, app, note, 1, key, done, arg);
+}
+
+void store_update_app(struct store *s, const struct store_app *app, const struct store_note *notes,
+                      unsigned n_notes, store_cb *done, void *arg)
+{
+    enqueue(s, MUTATION_UPDATE, app, notes, n_notes, NULL, done, arg);
+}
+
+void store_remove_app(struct store *s, const char *kind, int64_t id, store_cb *done, void *arg)
+{
+    struct store_app app = {.kind = kind, .id = id};
+    enqueue(s, MUTATION_REMOVE, &app, NULL, 0, NULL, done, arg);
+}
+
+const char *store_trouble(const struct store *s)
+{
+    return s->trouble.code == ERR_IO ? s->trouble.msg : NULL;
+}
+
+/* ---- reads ---- */
+
+enum err_code store_load_apps(struct store *s, bool (*on_app)(const struct store_app *app, void *arg),
+                              void *arg, struct err *err)
+{
+    return db_load_apps(s->reader, on_app, arg, err);
+}
+
+struct read {
+    struct store *store;
+    char *kind;
+    int64_t id;
+    store_read_cb *done;
+    void *arg;
+    struct err err;
+    struct mutation *copy; /* the row in memory of its own; a mutation that is never queued */
+};
+
+/* Keeps a copy of the row: the database's own memory ends with the read. */
+static void keep_copy(const struct store_app *app, const struct store_note *notes, unsigned n_notes,
+                      void *arg)
+{
+    struct read *r = arg;
+    struct mutation *m = mem_calloc(1, sizeof *m + mutation_size(app, notes, n_notes, NULL));
+    if (m == NULL) {
+        err_set(&r->err, ERR_NOMEM, "out of memory");
+        return;
+    }
+    m->app = *app;
+    m->notes = (struct store_note *)m->memory;
+    m->n_notes = n_notes;
+    if (n_notes > 0)
+        memcpy(m->notes, notes, n_notes * sizeof *notes);
+    pack_texts(m);
+    r->copy = m;
+}
+
+static void read_run(void *arg)
+{
+    struct read *r = arg;
+    uv_mutex_lock(&r->store->reader_lock);
+    (void)db_read_app(r->store->reader, r->kind, r->id, keep_copy, r, &r->err); /* told by r->err */
+    uv_mutex_unlock(&r->store->reader_lock);
+}
+
+static void release(struct store *s);
+
+static void read_done(void *arg)
+{
+    struct read *r = arg;
+    r->store->reads--;
+    release(r->store);
+    if (r->copy != NULL)
+        r->done(&r->err, &r->copy->app, r->copy->notes, r->copy->n_notes, r->arg);
+    else
+        r->done(&r->err, NULL, NULL, 0, r->arg);
+    mem_free(r->copy);
+    mem_free(r->kind);
+    mem_free(r);
+}
+
+void store_read_app(struct store *s, const char *kind, int64_t id, store_read_cb *done, void *arg)
+{
+    struct err err = {0};
+    struct read *r = mem_calloc(1, sizeof *r);
+    char *copy = r != NULL ? mem_strdup(kind) : NULL;
+    if (copy != NULL) {
+        *r = (struct read){.store = s, .kind = copy, .id = id, .done = done, .arg = arg};
+        if (work_run(s->loop, read_run, read_done, r, &err) == ERR_OK) {
+            s->reads++;
+            return;
+        }
+    } else {
+        err_set(&err, ERR_NOMEM, "out of memory");
+    }
+    mem_free(copy);
+    mem_free(r);
+    done(&err, NULL, NULL, 0, arg);
+}
+
+/* ---- life ---- */
+
+enum err_code store_open(uv_loop_t *loop, const char *dir, struct store **ret, struct err *err)
+{
+    struct store *s = mem_calloc(1, sizeof *s);
+    if (s == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    s->loop = loop;
+    enum err_code rc = db_open(dir, &s->writer, err);
+    if (rc == ERR_OK)
+        rc = db_open_reader(dir, &s->reader, err);
+    if (rc != ERR_OK) {
+        db_close(s->writer);
+        mem_free(s);
+        return rc;
+    }
+    (void)uv_mutex_init(&s->lock); /* these fail only when the system is out of everything */
+    (void)uv_mutex_init(&s->reader_lock);
+    (void)uv_cond_init(&s->wake);
+    (void)uv_async_init(loop, &s->async, on_async);
+    s->async.data = s;
+    if (uv_thread_create(&s->thread, writer_main, s) != 0) {
+        s->closed = true;
+        store_close(s);
+        return err_set(err, ERR_INTERNAL, "starting the store's thread failed");
+    }
+    *ret = s;
+    return ERR_OK;
+}
+
+/* Frees the store once it is closed and the last read has come back. */
+static void release(struct store *s)
+{
+    if (!s->async_closed || s->reads > 0)
+        return;
+    db_close(s->reader);
+    uv_mutex_destroy(&s->lock);
+    uv_mutex_destroy(&s->reader_lock);
+    uv_cond_destroy(&s->wake);
+    mem_free(s);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct store *s = handle->data;
+    s->async_closed = true;
+    release(s);
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    if (!s->closed) {
+        s->closed = true;
+        uv_mutex_lock(&s->lock);
+        s->stopping = true;
+        uv_cond_signal(&s->wake);
+        uv_mutex_unlock(&s->lock);
+        (void)uv_thread_join(&s->thread);
+        deliver(s);
+    }
+    db_close(s->writer);
+    uv_close((uv_handle_t *)&s->async, on_closed);
+}

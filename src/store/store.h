@@ -1,0 +1,102 @@
+/*
+ * The store: what hearth has promised, on disk.
+ *
+ * One interface, one database behind it (SQLite). All writing happens on one thread: every mutation
+ * that waits when that thread gets to work goes into one transaction, flushed to disk once, and only
+ * then are the callbacks called. A mutation that fails (a name taken, a lost race) fails alone; when
+ * the disk refuses, all of that transaction fail with ERR_IO and the words of the system, and the
+ * next ones are tried anew, so that the store mends itself when space returns.
+ *
+ * Several hearth nodes may share a database that allows it: rows carry a version, an update names the
+ * version that it changes and loses with ERR_CONFLICT when that is gone; each start of a node takes
+ * the next fencing number, and a node whose number is no longer the newest writes nothing any more.
+ *
+ * Lifetime   store_open() .. store_close(), which waits for what is under way.
+ * Thread     loop thread; callbacks come on the loop thread.
+ */
+#ifndef HEARTH_STORE_STORE_H
+#define HEARTH_STORE_STORE_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct store; /* opaque */
+
+/* One application as it is stored. Texts are borrowed for the time of the call or callback. */
+struct store_app {
+    const char *kind; /* "batch"; ids count per kind from 0 and are never used twice */
+    int64_t id;
+    int64_t version;
+    const char *state;
+    const char *name;
+    const char *owner;
+    const char *proxy_user;
+    const char *app_id; /* Spark's */
+    const char *reason;
+    const char *submission; /* JSON; constant after the insertion */
+    const char *facts;      /* JSON: whatever else is known of it */
+    int64_t memory;         /* bytes that admission counts */
+    int64_t pid;
+    int64_t last_event; /* sequence number of the guard's journal that is in this row */
+    int64_t created_ms, started_ms, ended_ms, forgotten_ms; /* wall time; 0: not yet */
+};
+
+/* A line of an application's history; written together with the row that it explains. */
+struct store_note {
+    int64_t at_ms;
+    const char *state;
+    const char *reason; /* or NULL */
+};
+
+/* The folder must exist. ERR_CONFLICT: a database of a newer hearth. ERR_IO: unreadable, damaged, not
+ * writable. The message tells what to do; nothing was changed. */
+enum err_code store_open(uv_loop_t *loop, const char *dir, struct store **ret, struct err *err);
+/* Blocks until the last mutation is on disk and told; later ones fail with ERR_BUSY. Reads under way still
+ * come back. */
+void store_close(struct store *s);
+
+/* Why the last write failed, or NULL when it went well. */
+const char *store_trouble(const struct store *s);
+
+/* ---- mutations; each copies what it needs ---- */
+
+typedef void store_cb(const struct err *err, int64_t id, bool replayed, void *arg);
+
+/* A request's key: the same user's same key finds the first application again. */
+struct store_key {
+    const char *user; /* "" without authentication */
+    const char *key;
+    const char *digest; /* of the request; another digest under the same key is ERR_MISMATCH */
+};
+
+/* Inserts with the next id of its kind and version 1; `key` may be NULL. ERR_CONFLICT: the name belongs to
+ * another one of that kind that is not forgotten; `id` tells which. `replayed`: the key was known, `id`
+ * is the first one's. */
+void store_insert_app(struct store *s, const struct store_app *app, const struct store_note *note,
+                      const struct store_key *key, store_cb *done, void *arg);
+
+/* Writes all but kind, id, submission and created_ms, where version is app->version, and makes it
+ * version + 1. Notes are appended to the history. ERR_CONFLICT when the version is another. */
+void store_update_app(struct store *s, const struct store_app *app, const struct store_note *notes,
+                      unsigned n_notes, store_cb *done, void *arg);
+
+/* Removes an application, its history and its keys for good. */
+void store_remove_app(struct store *s, const char *kind, int64_t id, store_cb *done, void *arg);
+
+/* ---- reads ---- */
+
+/* Calls on_app for every application, ascending by kind and id, without `submission` for those that
+ * have ended; blocking, for the start of the server. on_app returns false to stop (ERR_NOMEM then). */
+enum err_code store_load_apps(struct store *s, bool (*on_app)(const struct store_app *app, void *arg),
+                              void *arg, struct err *err);
+
+/* One application with its submission and history, oldest note first, from a worker thread; app is
+ * NULL (and err tells why) when there is none. */
+typedef void store_read_cb(const struct err *err, const struct store_app *app, const struct store_note *notes,
+                           unsigned n_notes, void *arg);
+void store_read_app(struct store *s, const char *kind, int64_t id, store_read_cb *done, void *arg);
+
+#endif

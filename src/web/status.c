@@ -1,0 +1,123 @@
+#include "web/status.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+#include <unistd.h>
+
+struct status {
+    struct status_options options;
+    int64_t started_ms;
+};
+
+static void reply(struct http_request *r, int code, struct buf *body)
+{
+    http_reply(r, http_answer_new(code, HTTP_JSON, body));
+    buf_clear(body);
+}
+
+static void healthz(struct http_request *r, void *arg)
+{
+    (void)arg;
+    struct buf body = BUF(64);
+    buf_str(&body, "{\"status\":\"ok\"}");
+    reply(r, 200, &body);
+}
+
+/* Why hearth could not take a submission now, or NULL. */
+static const char *trouble(const struct status *s)
+{
+    if (s->options.spark == NULL)
+        return s->options.spark_missing;
+    return store_trouble(s->options.store);
+}
+
+static void readyz(struct http_request *r, void *arg)
+{
+    const struct status *s = arg;
+    const char *reason = trouble(s);
+    struct buf body = BUF(2048);
+    struct json_out out;
+    json_out_open(&out, &body);
+    json_out_object(&out, NULL);
+    json_out_str(&out, "status", reason == NULL ? "ready" : "not ready");
+    if (reason != NULL)
+        json_out_str(&out, "reason", reason);
+    json_out_end_object(&out);
+    reply(r, reason == NULL ? 200 : 503, &body);
+}
+
+static void write_spark(struct json_out *out, const struct status *s)
+{
+    const struct spark *spark = s->options.spark;
+    json_out_object(out, "spark");
+    json_out_str(out, "home", spark != NULL ? spark_home(spark) : NULL);
+    json_out_str(out, "version", spark != NULL ? spark_version(spark) : NULL);
+    json_out_str(out, "java", spark != NULL ? spark_java(spark) : NULL);
+    json_out_str(out, "master", s->options.settings->spark.master);
+    json_out_str(out, "archive", spark != NULL ? spark_archive_state(spark) : s->options.spark_missing);
+    json_out_end_object(out);
+}
+
+static void write_admission(struct json_out *out, const struct status *s, const struct apps_summary *summary)
+{
+    const struct settings *settings = s->options.settings;
+    json_out_object(out, "admission");
+    json_out_int(out, "memory", (int64_t)summary->memory_budget);
+    json_out_int(out, "memoryUsed", (int64_t)summary->memory_used);
+    json_out_int(out, "running", (int64_t)summary->running);
+    json_out_int(out, "runningLimit", settings->admission.running);
+    json_out_int(out, "waiting", (int64_t)summary->waiting);
+    json_out_int(out, "queueLimit", settings->admission.queue);
+    json_out_end_object(out);
+}
+
+static void server_status(struct http_request *r, void *arg)
+{
+    const struct status *s = arg;
+    struct apps_summary summary = apps_summary(s->options.apps);
+    const char *store = store_trouble(s->options.store);
+    char started[CLOCK_TEXT_MAX];
+    clock_format(s->started_ms, started);
+    struct buf body = BUF(65536);
+    struct json_out out;
+    json_out_open(&out, &body);
+    json_out_object(&out, NULL);
+    json_out_str(&out, "version", HEARTH_VERSION);
+    json_out_int(&out, "pid", getpid());
+    json_out_str(&out, "startedAt", started);
+    json_out_str(&out, "listen", http_server_address(s->options.server));
+    json_out_str(&out, "stateDir", s->options.settings->server.state_dir);
+    write_spark(&out, s);
+    write_admission(&out, s, &summary);
+    json_out_int(&out, "applications", (int64_t)summary.known);
+    json_out_object(&out, "store");
+    json_out_bool(&out, "writable", store == NULL);
+    json_out_str(&out, "reason", store);
+    json_out_end_object(&out);
+    json_out_end_object(&out);
+    reply(r, 200, &body);
+}
+
+static const struct http_route routes[] = {
+    {"GET", "/healthz", healthz, "The process answers"},
+    {"GET", "/readyz", readyz, "It can take submissions"},
+    {"GET", "/hearth/status", server_status, "The server: Spark, admission, store"},
+};
+
+struct status *status_open(const struct status_options *options)
+{
+    struct status *s = mem_calloc(1, sizeof *s);
+    if (s == NULL)
+        return NULL;
+    s->options = *options;
+    s->started_ms = clock_wall_ms();
+    http_mount(options->server, routes, sizeof routes / sizeof *routes, s);
+    return s;
+}
+
+void status_close(struct status *s)
+{
+    mem_free(s);
+}

@@ -1,0 +1,104 @@
+"""Fixtures: servers of the kinds that tests need. A server's life and checks are in harness.py."""
+
+import pytest
+
+import harness
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "spark: starts real Spark drivers (seconds each)")
+    config.addinivalue_line("markers", "every_spark: also runs on the further versions of HEARTH_SPARK_HOMES")
+
+
+def pytest_generate_tests(metafunc):
+    if "spark_home" in metafunc.fixturenames:
+        homes = harness.spark_homes()
+        if not metafunc.definition.get_closest_marker("every_spark"):
+            homes = homes[:1]
+        metafunc.parametrize("spark_home", homes or [None], ids=version_of, scope="session", indirect=True)
+
+
+def version_of(home):
+    """An id for the parametrised tests: "3.5.7" out of …/jars/spark-core_2.12-3.5.7.jar."""
+    if home is None:
+        return "no-spark"
+    for jar in harness.Path(home).glob("jars/spark-core_*.jar"):
+        return jar.stem.rpartition("-")[2]
+    return home.replace("/", "_")
+
+
+@pytest.fixture(scope="session")
+def spark_home(request):
+    if request.param is None:
+        pytest.fail("set SPARK_HOME or HEARTH_SPARK_HOMES to a Spark installation")
+    return request.param
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if call.when == "call":
+        item.call_failed = outcome.get_result().failed
+
+
+def finish(server, failed):
+    """Quiet if the test passed; whatever the test did, nothing stays behind."""
+    try:
+        if not failed:
+            server.assert_quiet()
+        else:
+            print(f"--- the server's log ---\n{server.stderr()[-6000:]}")
+    finally:
+        server.discard()
+
+
+@pytest.fixture
+def make_hearth(request, tmp_path, spark_home):
+    """make_hearth(settings={…}, fake_java=True) makes servers, not yet started."""
+    made = []
+
+    def make(settings=None, fake_java=False, **more):
+        server = harness.Hearth(tmp_path / f"hearth{len(made)}", spark_home, settings,
+                                java_home=harness.FAKE_JAVA_HOME if fake_java else None, **more)
+        made.append(server)
+        return server
+
+    yield make
+    failed = getattr(request.node, "call_failed", True)
+    for server in made:
+        finish(server, failed)
+    harness.remove_tree(tmp_path)
+
+
+@pytest.fixture
+def hearth(make_hearth):
+    """A started server whose drivers are real Spark."""
+    return make_hearth().start()
+
+
+@pytest.fixture
+def plain(make_hearth):
+    """A started server whose "java" is fake_java/bin/java: for tests about counts and crashes."""
+    return make_hearth(fake_java=True).start()
+
+
+@pytest.fixture(scope="module")
+def shared(request, tmp_path_factory, spark_home):
+    """One server with the fake java for all tests of a module that only ask and never break it."""
+    folder = tmp_path_factory.mktemp("shared")
+    server = harness.Hearth(folder, spark_home, java_home=harness.FAKE_JAVA_HOME).start()
+    failures = request.session.testsfailed
+    yield server
+    finish(server, request.session.testsfailed > failures)
+    harness.remove_tree(folder)
+
+
+@pytest.fixture(scope="module")
+def spark_server(request, tmp_path_factory, spark_home):
+    """One server with real Spark for all tests of a module that submit well-behaved programs."""
+    folder = tmp_path_factory.mktemp("spark")
+    server = harness.Hearth(folder, spark_home).start()
+    failures = request.session.testsfailed
+    yield server
+    finish(server, request.session.testsfailed > failures)
+    harness.remove_tree(folder)
