@@ -217,7 +217,7 @@ static void tell_lost(struct follower *f)
 static void signal_driver(const struct follower *f, int signal)
 {
     if (process_is_alive(&f->driver))
-        (void)kill(-f->driver.pid, signal); /* gone in this moment: its end is noticed anyway */
+        (void)process_signal_group(f->driver.pid, signal); /* gone in this moment: its end is noticed anyway */
 }
 
 /* False when the connection does not take it. */

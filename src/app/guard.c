@@ -299,7 +299,7 @@ void guard_ask_stop(struct guard *g)
 
 bool guard_ask_signal(struct guard *g, int signal)
 {
-    if (g->has_ended || kill(-g->driver.id.pid, signal) != 0)
+    if (g->has_ended || process_signal_group(g->driver.id.pid, signal) != 0)
         return false;
     g->we_killed = g->we_killed || signal == SIGKILL;
     struct guard_record r;

@@ -43,10 +43,13 @@ static void launch_free(struct launch *l)
 /* The reason why it waited becomes the first line of its log, where readers have seen it already. */
 static enum err_code write_wait_note(const struct launch *l, struct err *err)
 {
-    if (l->wait_note == NULL)
-        return ERR_OK;
+    cleanup(mem_freep) char *lock = mem_printf("%s/guard.lock", l->folder);
     uint64_t total = 0;
     struct output_writer *w = NULL;
+    if (lock == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    if (l->wait_note == NULL || io_exists(lock))
+        return ERR_OK; /* a guard of an earlier try may be writing there */
     if (output_read(l->folder, OUTPUT_MERGED, 0, 0, NULL, NULL, &total, err) != ERR_OK || total > 0)
         return err->code; /* an earlier try wrote it */
     uint64_t cap = (uint64_t)l->apps->options.settings->driver.log_size;

@@ -12,8 +12,9 @@
  * that is. A reader looks at the sizes of the data files first and at the index afterwards; records
  * that begin beyond those sizes are too new for it.
  *
- * The header names its data files by inode number, because a reader may come in the middle of a
- * rotation, and the writer may be killed there.
+ * A rotation removes the older part, its index first; renames the data files, then the index; makes
+ * the data files of the new part, then its index. So when a writer is killed in between, an index
+ * without an older one beside it finds data files that are missing under the older names.
  */
 #ifndef HEARTH_APP_OUTPUT_INDEX_H
 #define HEARTH_APP_OUTPUT_INDEX_H
@@ -36,7 +37,6 @@ struct output_index_header {
     char magic[8];
     uint64_t lines_before[OUTPUT_STREAMS]; /* in the parts before this one */
     uint64_t bytes_before[OUTPUT_STREAMS];
-    uint64_t inode[OUTPUT_STREAMS];
 };
 
 struct output_record {

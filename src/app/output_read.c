@@ -22,6 +22,7 @@
 enum {
     WINDOW = 256,        /* records read at once */
     SOURCE_SIZE = 32768, /* data read at once */
+    NAME_SIZE = 32,
     ENDS_MAX = 2,
     ATTEMPTS = 20, /* to open files between two rotations */
     LINE_MAX_READ = 1024 * 1024,
@@ -37,11 +38,10 @@ struct run {
 
 struct part {
     int index_fd;
+    bool is_damaged; /* the index; then all of stdout comes before all of stderr */
     int fd[OUTPUT_STREAMS];
     uint64_t before[OUTPUT_STREAMS];
     uint64_t bytes_before[OUTPUT_STREAMS];
-    uint64_t inode[OUTPUT_STREAMS];
-    uint64_t index_inode;
     uint64_t size[OUTPUT_STREAMS];
     uint64_t lines[OUTPUT_STREAMS];
     uint64_t n_records;
@@ -278,12 +278,6 @@ static void measure_part(struct reader *r, struct part *p)
     add_end(r, p, other, indexed_end(r, p, other));
 }
 
-static uint64_t inode_of(int fd)
-{
-    struct stat st;
-    return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
-}
-
 static uint64_t size_of(int fd)
 {
     struct stat st;
@@ -292,7 +286,7 @@ static uint64_t size_of(int fd)
 
 static int open_in(int dir_fd, const char *name, const char *suffix)
 {
-    char whole[32];
+    char whole[NAME_SIZE];
     (void)snprintf(whole, sizeof whole, "%s%s", name, suffix);
     return openat(dir_fd, whole, O_RDONLY | O_CLOEXEC);
 }
@@ -311,37 +305,27 @@ static void open_index(struct part *p, int dir_fd, const char *suffix)
     p->index_fd = open_in(dir_fd, OUTPUT_INDEX_NAME, suffix);
     if (p->index_fd < 0)
         return;
-    if (pread(p->index_fd, &h, sizeof h, 0) != sizeof h ||
-        memcmp(h.magic, OUTPUT_INDEX_MAGIC, sizeof h.magic) != 0) {
-        close_part(p);
+    p->is_damaged = pread(p->index_fd, &h, sizeof h, 0) != sizeof h ||
+                    memcmp(h.magic, OUTPUT_INDEX_MAGIC, sizeof h.magic) != 0;
+    if (p->is_damaged)
         return;
-    }
-    p->index_inode = inode_of(p->index_fd);
     for (int s = 0; s < OUTPUT_STREAMS; s++) {
         p->before[s] = le64toh(h.lines_before[s]);
         p->bytes_before[s] = le64toh(h.bytes_before[s]);
-        p->inode[s] = le64toh(h.inode[s]);
     }
 }
 
-/* Gives each part its data files, by inode. False when one is not there. */
-static bool open_data(struct reader *r, int dir_fd, enum output_stream stream)
+/* True while the name belongs to the file that was opened, or to none when none was there. */
+static bool is_still(int dir_fd, const char *name, const char *suffix, int fd)
 {
-    bool found = true;
-    cleanup(io_closep) int now = open_in(dir_fd, output_log_names[stream], "");
-    cleanup(io_closep) int older = open_in(dir_fd, output_log_names[stream], OUTPUT_OLDER);
-    for (int i = 0; i < 2; i++) {
-        struct part *p = &r->parts[i];
-        if (p->index_fd < 0)
-            continue;
-        bool is_now = inode_of(now) == p->inode[stream];
-        bool is_older = inode_of(older) == p->inode[stream];
-        bool by_name = !is_now && !is_older; /* the folder may have been copied */
-        int fd = is_now || (by_name && i == 1) ? now : older;
-        p->fd[stream] = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-        found = found && !by_name;
-    }
-    return found;
+    struct stat opened;
+    struct stat named;
+    char whole[NAME_SIZE];
+    (void)snprintf(whole, sizeof whole, "%s%s", name, suffix);
+    bool is_there = fstatat(dir_fd, whole, &named, 0) == 0;
+    if (fd < 0 || !is_there)
+        return fd < 0 && !is_there;
+    return fstat(fd, &opened) == 0 && opened.st_ino == named.st_ino && opened.st_dev == named.st_dev;
 }
 
 /* False when a rotation came in between. */
@@ -351,13 +335,30 @@ static bool open_parts(struct reader *r, int dir_fd)
     struct part *now = &r->parts[1];
     close_part(older);
     close_part(now);
-    open_index(now, dir_fd, ""); /* first: a part only moves from here to there */
+    open_index(now, dir_fd, "");
     open_index(older, dir_fd, OUTPUT_OLDER);
-    bool is_same = now->index_fd >= 0 && older->index_fd >= 0 &&
-                   (now->index_inode == older->index_inode ||
-                    now->before[0] + now->before[1] < older->before[0] + older->before[1]);
-    bool has_out = open_data(r, dir_fd, OUTPUT_STDOUT);
-    return open_data(r, dir_fd, OUTPUT_STDERR) && has_out && !is_same;
+    bool still = true;
+    for (int s = 0; s < OUTPUT_STREAMS; s++) {
+        now->fd[s] = open_in(dir_fd, output_log_names[s], "");
+        older->fd[s] = open_in(dir_fd, output_log_names[s], OUTPUT_OLDER);
+        still = still && is_still(dir_fd, output_log_names[s], "", now->fd[s]) &&
+                is_still(dir_fd, output_log_names[s], OUTPUT_OLDER, older->fd[s]);
+        if (now->fd[s] < 0 && older->index_fd < 0) { /* killed in a rotation */
+            now->fd[s] = older->fd[s];
+            older->fd[s] = -1;
+        }
+    }
+    return still && is_still(dir_fd, OUTPUT_INDEX_NAME, "", now->index_fd) &&
+           is_still(dir_fd, OUTPUT_INDEX_NAME, OUTPUT_OLDER, older->index_fd);
+}
+
+/* A part whose header is lost, or not written yet, goes on where the older one ends. */
+static void number_damaged(struct reader *r)
+{
+    const struct part *older = &r->parts[0];
+    struct part *now = &r->parts[1];
+    for (int s = 0; now->is_damaged && s < OUTPUT_STREAMS; s++)
+        now->before[s] = older->before[s] + older->lines[s];
 }
 
 static void measure_parts(struct reader *r)
@@ -369,10 +370,11 @@ static void measure_parts(struct reader *r)
         struct part *p = &r->parts[i];
         uint64_t size = size_of(p->index_fd);
         uint64_t header = sizeof(struct output_index_header);
-        p->n_records = size > header ? (size - header) / sizeof(struct output_record) : 0;
+        p->n_records = size > header && !p->is_damaged ? (size - header) / sizeof(struct output_record) : 0;
         if (p->index_fd >= 0)
             measure_part(r, p);
     }
+    number_damaged(r);
 }
 
 /* --- reading ------------------------------------------------------------------------------------ */
@@ -391,12 +393,14 @@ static void reader_freep(struct reader **r)
         reader_free(*r);
 }
 
+/* *ret stays NULL when there is no folder. */
 static enum err_code reader_open(const char *dir, struct reader **ret, struct err *err)
 {
     cleanup(io_closep) int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (dir_fd < 0 && errno == ENOENT)
+        return ERR_OK; /* an application that has not begun has no output yet */
     if (dir_fd < 0)
-        return errno == ENOENT ? err_set(err, ERR_NOT_FOUND, "there is no folder %s", dir)
-                               : err_sys(err, errno, "opening folder %s", dir);
+        return err_sys(err, errno, "opening folder %s", dir);
     struct reader *r = mem_calloc(1, sizeof *r);
     if (r == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
@@ -501,9 +505,7 @@ enum err_code output_read(const char *dir, enum output_select select, uint64_t f
     cleanup(reader_freep) struct reader *r = NULL;
     enum err_code rc = reader_open(dir, &r, err);
     *ret_total = 0;
-    if (rc == ERR_NOT_FOUND)
-        return ERR_OK; /* an application that has not begun has no output yet */
-    if (rc != ERR_OK)
+    if (rc != ERR_OK || r == NULL)
         return rc;
     r->select = select;
     r->on_line = on_line;
@@ -519,9 +521,7 @@ enum err_code output_read_tail(const char *dir, enum output_select select, uint6
     cleanup(reader_freep) struct reader *r = NULL;
     enum err_code rc = reader_open(dir, &r, err);
     *ret_total = 0;
-    if (rc == ERR_NOT_FOUND)
-        return ERR_OK; /* an application that has not begun has no output yet */
-    if (rc != ERR_OK)
+    if (rc != ERR_OK || r == NULL)
         return rc;
     r->select = select;
     r->on_line = on_line;

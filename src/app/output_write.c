@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -60,7 +59,7 @@ static uint64_t part_size(const struct output_writer *w)
 
 static int create(const struct output_writer *w, const char *name)
 {
-    return openat(w->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+    return openat(w->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 }
 
 static void close_part(struct output_writer *w)
@@ -74,10 +73,6 @@ static enum err_code write_header(struct output_writer *w, struct err *err)
 {
     struct output_index_header h = {.magic = OUTPUT_INDEX_MAGIC};
     for (int s = 0; s < OUTPUT_STREAMS; s++) {
-        struct stat st;
-        if (fstat(w->streams[s].fd, &st) != 0)
-            return err_sys(err, errno, "looking at %s", output_log_names[s]);
-        h.inode[s] = htole64(st.st_ino);
         h.lines_before[s] = htole64(w->streams[s].lines_before);
         h.bytes_before[s] = htole64(w->streams[s].bytes_before);
     }

@@ -4,6 +4,8 @@
 #include "base/io.h"
 #include "base/mem.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -60,4 +62,13 @@ bool process_is_alive(const struct process_id *id)
     return id->pid > 0 && process_is_of_this_boot(id) &&
            read_stat(id->pid, &state, &start, NULL) == ERR_OK && start == id->start_time && state != 'Z' &&
            state != 'X';
+}
+
+int process_signal_group(pid_t leader, int signal)
+{
+    if (leader <= 1) {
+        errno = EINVAL;
+        return -1;
+    }
+    return kill(-leader, signal);
 }

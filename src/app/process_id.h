@@ -24,6 +24,9 @@ struct process_id {
 enum err_code process_id_of(pid_t pid, struct process_id *ret, struct err *err);
 /* True when that very process runs (one that has ended and waits to be reaped does not). */
 bool process_is_alive(const struct process_id *id);
+/* Sends a signal to the process group of this leader. kill(2) takes the negated 0 and 1 for "my own
+ * group" and "everybody": a pid that can be no leader of ours is refused. 0, or -1 with errno. */
+int process_signal_group(pid_t leader, int signal);
 /* True when the machine has not been restarted since. */
 bool process_is_of_this_boot(const struct process_id *id);
 

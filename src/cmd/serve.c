@@ -155,13 +155,15 @@ static void stop(struct serve *s)
     store_close(s->store);
     if (s->apps != NULL)
         apps_stop(s->apps);
-    spark_close(s->spark);
+    if (s->spark != NULL)
+        spark_stop_training(s->spark);
     uv_close((uv_handle_t *)&s->on_term, NULL);
     uv_close((uv_handle_t *)&s->on_int, NULL);
     (void)uv_run(&s->loop, UV_RUN_DEFAULT); /* until nothing is left */
     livy_close(s->livy);
     status_close(s->status);
     apps_free(s->apps);
+    spark_close(s->spark);
     mem_free(s->archive_dir);
     io_closep(&s->lock_fd);
 }

@@ -14,6 +14,7 @@ enum {
     WAIT_STARTING_MS = 2000, /* to notice soon why it waits */
     RETRY_MS = 500,
     PATIENCE_MS = 5 * 60 * 1000, /* for a server that is being restarted */
+    QUIET_MS = 100,              /* between two answers without a line, should something not hold them */
 };
 
 static enum err_code fetch(struct tail *t, int64_t from, int lines, int wait_ms, json_t **ret,
@@ -86,6 +87,12 @@ static void tell_waiting(struct tail *t)
     json_decref(batch);
 }
 
+static void pause_for(int ms)
+{
+    const struct timespec pause = {.tv_nsec = ms * 1000000L};
+    (void)nanosleep(&pause, NULL); /* a signal ends it early, and the next call sees the stop */
+}
+
 /* Fetches the next lines; goes on trying for a while when the server has gone away. */
 static enum err_code fetch_patiently(struct tail *t, int wait_ms, json_t **ret, struct err *err)
 {
@@ -101,8 +108,7 @@ static enum err_code fetch_patiently(struct tail *t, int wait_ms, json_t **ret, 
                           "hearth: the server has gone away; waiting for it (the application needs no "
                           "server to run on)\n");
         told = true;
-        const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
-        (void)nanosleep(&pause, NULL); /* a signal ends it early, and the next call sees the stop */
+        pause_for(RETRY_MS);
     }
 }
 
@@ -125,5 +131,7 @@ enum err_code tail_run(struct tail *t, struct err *err)
         wait_ms = starting ? WAIT_STARTING_MS : WAIT_RUNNING_MS;
         if (starting && t->tell_waiting)
             tell_waiting(t);
+        if (t->next == before)
+            pause_for(QUIET_MS);
     }
 }

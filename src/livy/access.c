@@ -325,17 +325,32 @@ static bool same(const char *a, const char *b)
     return a != NULL && b != NULL && strcmp(a, b) == 0;
 }
 
+static bool owns(const char *user, const char *owner, const char *proxy_user)
+{
+    return same(user, owner) || same(user, proxy_user);
+}
+
 bool access_may_modify(const struct access *a, const char *user, const struct app_info *info)
 {
     if (!a->settings->auth.access_control || is_superuser(a, user))
         return true;
-    return same(user, info->owner) || same(user, info->proxy_user) ||
-           in_list(&a->settings->auth.modify_users, user);
+    return owns(user, info->owner, info->proxy_user) || in_list(&a->settings->auth.modify_users, user);
+}
+
+static bool may_view_all(const struct access *a, const char *user)
+{
+    return !a->settings->auth.access_control || is_superuser(a, user) ||
+           in_list(&a->settings->auth.modify_users, user) || in_list(&a->settings->auth.view_users, user);
 }
 
 bool access_may_view(const struct access *a, const char *user, const struct app_info *info)
 {
-    return access_may_modify(a, user, info) || in_list(&a->settings->auth.view_users, user);
+    return may_view_all(a, user) || owns(user, info->owner, info->proxy_user);
+}
+
+bool access_may_view_row(const struct access *a, const char *user, const struct store_app *row)
+{
+    return may_view_all(a, user) || owns(user, row->owner, row->proxy_user);
 }
 
 static bool may_act_for(const struct access *a, struct http_request *r, const char *wanted)

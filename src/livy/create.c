@@ -82,15 +82,32 @@ static enum err_code check_denied(const struct livy *l, const struct strmap *con
                    buf_cstr(&keys));
 }
 
-static enum err_code check_list(const struct livy *l, const struct strlist *paths, struct err *err)
+static enum err_code accept_list(const struct livy *l, struct strlist *paths, struct err *err)
 {
     for (size_t i = 0; i < paths->n; i++)
-        if (path_check(l, paths->items[i], err) != ERR_OK)
+        if (path_accept(l, &paths->items[i], err) != ERR_OK)
             return err->code;
     return ERR_OK;
 }
 
-static enum err_code check_conf_paths(const struct livy *l, const struct strmap *conf, struct err *err)
+/* A value that holds paths, each accepted by itself. */
+static enum err_code accept_value(const struct livy *l, struct strmap_entry *entry, struct err *err)
+{
+    struct strlist paths = {0};
+    enum err_code rc =
+        strlist_split(&paths, entry->value, ", \t\r\n") == 0 ? accept_list(l, &paths, err) : no_memory(err);
+    char *joined = rc == ERR_OK ? strlist_join(&paths, ",") : NULL;
+    strlist_clear(&paths);
+    if (rc == ERR_OK && joined == NULL)
+        return no_memory(err);
+    if (joined != NULL) {
+        mem_free(entry->value);
+        entry->value = joined;
+    }
+    return rc;
+}
+
+static enum err_code accept_conf_paths(const struct livy *l, struct strmap *conf, struct err *err)
 {
     static const char *const keys[] = {
         "spark.jars",
@@ -110,13 +127,8 @@ static enum err_code check_conf_paths(const struct livy *l, const struct strmap 
             holds_paths = holds_paths || strcmp(keys[k], conf->items[i].key) == 0;
         if (!holds_paths)
             continue;
-        struct strlist paths = {0};
-        enum err_code rc = strlist_split(&paths, conf->items[i].value, ", \t\r\n") == 0
-                               ? check_list(l, &paths, err)
-                               : no_memory(err);
-        strlist_clear(&paths);
-        if (rc != ERR_OK)
-            return rc;
+        if (accept_value(l, &conf->items[i], err) != ERR_OK)
+            return err->code;
     }
     return ERR_OK;
 }
@@ -154,12 +166,12 @@ static enum err_code check(const struct livy *l, struct creation *c, struct err 
     if (rc == ERR_OK)
         rc = check_deploy_mode(c, err);
     if (rc == ERR_OK)
-        rc = path_check(l, c->submission.file, err);
+        rc = path_accept(l, &c->submission.file, err);
     for (size_t i = 0; i < sizeof lists / sizeof *lists && rc == ERR_OK; i++) {
         drop_empty(lists[i]);
-        rc = check_list(l, lists[i], err);
+        rc = accept_list(l, lists[i], err);
     }
-    return rc == ERR_OK ? check_conf_paths(l, &c->submission.conf, err) : rc;
+    return rc == ERR_OK ? accept_conf_paths(l, &c->submission.conf, err) : rc;
 }
 
 /* ---- fields to configuration ---- */

@@ -7,6 +7,7 @@
 #include "base/parse.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void livy_reply_json(struct http_request *r, int status, struct buf *body)
@@ -93,6 +94,28 @@ struct app *livy_find(struct livy *l, struct http_request *r)
     return app;
 }
 
+/* The one thing that Accept decides: application/vnd.livy.v<X>+json names a version of the API. */
+static bool refuse_version(struct http_request *r)
+{
+    static const char prefix[] = "application/vnd.livy.v";
+    const char *accept = http_header(r, "Accept");
+    const char *version = accept != NULL ? strstr(accept, prefix) : NULL;
+    if (version == NULL)
+        return false;
+    version += strlen(prefix);
+    size_t n = strcspn(version, "+;, ");
+    if (n == strlen("0.1") && strncmp(version, "0.1", n) == 0)
+        return false;
+    livy_reply_msg(r, 406, "No value found for '%.*s'", (int)(n < 100 ? n : 100), version);
+    return true;
+}
+
+static bool filter(struct http_request *r, void *arg)
+{
+    struct livy *l = arg;
+    return access_filter(r, l->access) || refuse_version(r);
+}
+
 extern const struct http_route livy_batch_routes[]; /* at the foot of batches.c */
 extern const size_t livy_batch_routes_count;
 
@@ -118,8 +141,9 @@ enum err_code livy_open(uv_loop_t *loop, struct http_server *server, struct apps
         livy_close(l);
         return rc;
     }
+    l->default_fs = path_default_fs(getenv("HADOOP_CONF_DIR"));
     l->local_files_everywhere = settings->spark.local_dirs.n == 0 && http_is_loopback(host);
-    http_set_filter(server, access_filter, l->access);
+    http_set_filter(server, filter, l);
     http_mount(server, livy_batch_routes, livy_batch_routes_count, l);
     *ret = l;
     return ERR_OK;
@@ -130,6 +154,7 @@ void livy_close(struct livy *l)
     if (l == NULL)
         return;
     ready_free(l->ready);
+    mem_free(l->default_fs);
     access_free(l->access);
     mem_free(l);
 }

@@ -15,6 +15,7 @@ struct livy {
     struct http_server *server;
     struct apps *apps;
     const struct settings *settings;
+    char *default_fs;            /* "hdfs://namenode:8020"; NULL: the local file system */
     bool local_files_everywhere; /* no spark.local_dirs and nobody but this machine can ask */
     struct access *access;
     struct ready *ready;
@@ -48,6 +49,7 @@ bool access_filter(struct http_request *r, void *access);
  * False: it was answered (403). */
 bool access_effective_user(const struct access *a, struct http_request *r, const char **ret_user);
 bool access_may_view(const struct access *a, const char *user, const struct app_info *info);
+bool access_may_view_row(const struct access *a, const char *user, const struct store_app *row);
 bool access_may_modify(const struct access *a, const char *user, const struct app_info *info);
 /* As whom a new application runs: NULL without impersonation. False: it was answered (403). */
 bool access_proxy_user(const struct access *a, struct http_request *r, const char *asked,
@@ -60,15 +62,19 @@ void ready_free(struct ready *ready);
 /* The keys of a batch, without the enclosing braces. */
 void view_batch_keys(struct json_out *out, const struct app *app, bool with_log);
 void view_diagnosis(struct json_out *out, const struct app_info *info);
-const char *view_state(const struct app_info *info);                    /* Livy's word for the state */
+const char *view_state(const struct app_info *info); /* Livy's word for the state */
+const char *view_state_of_row(const struct store_app *row);
 void view_time(struct json_out *out, const char *key, int64_t wall_ms); /* null when 0 */
 void views_reply_batch(struct livy *l, struct http_request *r, struct app *app, bool with_log);
 void views_reply_list(struct livy *l, struct http_request *r, int64_t from, int64_t size, const char *user);
 
 /* ---- paths.c: which files a request may name (no state) ---- */
 
-/* Checks one path or URI; ERR_INVALID with Livy's words. */
-enum err_code path_check(const struct livy *l, const char *path, struct err *err);
+/* Checks one path or URI, and puts the default file system in front of a path that names none. Replaces
+ * *path by a new text then. ERR_INVALID with Livy's words. */
+enum err_code path_accept(const struct livy *l, char **path, struct err *err);
+/* fs.defaultFS of HADOOP_CONF_DIR's core-site.xml without a slash at the end; NULL: the local one. */
+char *path_default_fs(const char *hadoop_conf_dir);
 
 /* ---- handlers ---- */
 

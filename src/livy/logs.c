@@ -8,7 +8,10 @@
 
 #include "app/output.h"
 #include "base/mem.h"
+#include "base/parse.h"
 #include "loop/work.h"
+
+#include <inttypes.h>
 
 #include <string.h>
 
@@ -27,8 +30,8 @@ struct log_request {
     const char *stream; /* its name in the answer */
     int64_t from;       /* negative: the last `size` lines */
     int64_t size;       /* negative: all */
-    const char *state;
-    bool ended; /* known before the output is read, so that "ended" means complete */
+    const char *state;  /* a literal */
+    bool ended;         /* known before the output is read, so that "ended" means complete */
 
     /* waiting for more (FORM_RECORD) */
     int64_t wait_ms;
@@ -152,7 +155,8 @@ static void log_run(void *arg)
     json_out_open(&q->out, &q->body);
     json_out_object(&q->out, NULL);
     json_out_int(&q->out, "id", q->id);
-    if (count_lines(q) == ERR_OK) {
+    q->err.code = count_lines(q);
+    if (q->err.code == ERR_OK) {
         if (q->form == FORM_LIVY)
             write_livy(q);
         else
@@ -225,7 +229,8 @@ static void log_start(struct log_request *q)
 {
     const struct app *app = apps_find(q->livy->apps, APP_BATCH, q->id);
     const struct app_info *info = app != NULL ? app_info(app) : NULL;
-    q->state = info != NULL ? view_state(info) : "dead";
+    if (info != NULL)
+        q->state = view_state(info);
     q->ended = info == NULL || app_state_is_end(info->state);
     bool waiting = info != NULL && info->state == APP_WAITING;
     if (mem_set_str(&q->wait_note, waiting ? info->wait_note : NULL) != 0 ||
@@ -244,6 +249,7 @@ static struct log_request *log_new(struct livy *l, struct http_request *r, int64
         q->id = id;
         q->from = -1;
         q->size = 100;
+        q->state = "dead"; /* until it is looked up */
         q->folder = apps_folder(l->apps, APP_BATCH, id);
     }
     if (q != NULL && q->folder != NULL)
@@ -302,31 +308,59 @@ static bool read_stream(struct http_request *r, enum output_select *select, cons
     return false;
 }
 
+/* A deleted batch's output stays readable: its rights and its state come from its row. */
+static void on_deleted_row(const struct err *err, const struct store_app *row, const struct store_note *notes,
+                           unsigned n_notes, void *arg)
+{
+    (void)notes;
+    (void)n_notes;
+    struct log_request *q = arg;
+    const char *user = NULL;
+    if (row == NULL && err->code != ERR_NOT_FOUND) {
+        livy_reply_error(q->request, err);
+    } else if (row == NULL) {
+        livy_reply_msg(q->request, 404, "Session '%" PRId64 "' not found.", q->id);
+    } else if (access_effective_user(q->livy->access, q->request, &user)) {
+        if (access_may_view_row(q->livy->access, user, row)) {
+            q->state = view_state_of_row(row);
+            log_start(q);
+            return;
+        }
+        livy_reply_forbidden(q->request);
+    }
+    log_free(q);
+}
+
+/* The parameters of a record's log. False: it was answered. */
+static bool read_record_query(struct http_request *r, struct log_request *q)
+{
+    if (!livy_query_int(r, "from", &q->from) || !livy_query_int(r, "size", &q->size) ||
+        !livy_query_int(r, "wait", &q->wait_ms) || !read_stream(r, &q->select, &q->stream))
+        return false;
+    if (q->size >= 1 && q->size <= RECORD_LINES_MAX && q->wait_ms >= 0 && q->wait_ms <= WAIT_MS_MAX)
+        return true;
+    livy_reply_msg(r, 400, "size must be 1 to %d and wait 0 to %d (milliseconds)", RECORD_LINES_MAX,
+                   WAIT_MS_MAX);
+    return false;
+}
+
 void record_log(struct http_request *r, void *arg)
 {
     struct livy *l = arg;
-    int64_t from = -1;
-    int64_t size = 100;
-    int64_t wait_ms = 0;
-    enum output_select select = OUTPUT_MERGED;
-    const char *stream = NULL;
-    const struct app *app = find_viewable(l, r);
-    if (app == NULL || !livy_query_int(r, "from", &from) || !livy_query_int(r, "size", &size) ||
-        !livy_query_int(r, "wait", &wait_ms) || !read_stream(r, &select, &stream))
+    int64_t id = 0;
+    bool deleted = parse_i64(http_param(r, 0), 0, INT32_MAX, &id, NULL) == ERR_OK &&
+                   apps_find(l->apps, APP_BATCH, id) == NULL;
+    const struct app *app = deleted ? NULL : find_viewable(l, r);
+    if (!deleted && app == NULL)
         return;
-    if (size < 1 || size > RECORD_LINES_MAX || wait_ms < 0 || wait_ms > WAIT_MS_MAX) {
-        livy_reply_msg(r, 400, "size must be 1 to %d and wait 0 to %d (milliseconds)", RECORD_LINES_MAX,
-                       WAIT_MS_MAX);
-        return;
-    }
-    struct log_request *q = log_new(l, r, app_info(app)->id);
+    struct log_request *q = log_new(l, r, deleted ? id : app_info(app)->id);
     if (q == NULL)
         return;
     q->form = FORM_RECORD;
-    q->select = select;
-    q->stream = stream;
-    q->from = from;
-    q->size = size;
-    q->wait_ms = wait_ms;
-    log_start(q);
+    if (!read_record_query(r, q))
+        log_free(q);
+    else if (deleted)
+        apps_read_row(l->apps, APP_BATCH, id, on_deleted_row, q);
+    else
+        log_start(q);
 }

@@ -3,6 +3,7 @@
  */
 #include "livy/livy_internal.h"
 
+#include "base/io.h"
 #include "base/mem.h"
 
 #include <ctype.h>
@@ -86,7 +87,42 @@ static enum err_code check_local(const struct livy *l, const char *path, struct 
                    "requirement failed: Local path %.300s cannot be added to user sessions.", plain);
 }
 
-enum err_code path_check(const struct livy *l, const char *path, struct err *err)
+/* What stands between <value> and </value> of the property with this name; NULL when it is not there. */
+static char *xml_property(const char *text, const char *name)
+{
+    cleanup(mem_freep) char *tag = mem_printf("<name>%s</name>", name);
+    const char *at = tag != NULL ? strstr(text, tag) : NULL;
+    const char *value = at != NULL ? strstr(at, "<value>") : NULL;
+    const char *end = value != NULL ? strstr(value, "</value>") : NULL;
+    if (end == NULL)
+        return NULL;
+    value += strlen("<value>");
+    while (end > value && (isspace((unsigned char)end[-1]) || end[-1] == '/'))
+        end--;
+    while (value < end && isspace((unsigned char)*value))
+        value++;
+    return mem_strndup(value, (size_t)(end - value));
+}
+
+char *path_default_fs(const char *hadoop_conf_dir)
+{
+    enum { CORE_SITE_MAX = 1 << 20 };
+    struct err err = {0};
+    cleanup(buf_clear) struct buf text = BUF(CORE_SITE_MAX);
+    cleanup(mem_freep) char *file =
+        mem_printf("%s/core-site.xml", hadoop_conf_dir != NULL ? hadoop_conf_dir : "");
+    if (hadoop_conf_dir == NULL || file == NULL || io_read_file(file, &text, &err) != ERR_OK)
+        return NULL;
+    char *fs = xml_property(buf_cstr(&text), "fs.defaultFS");
+    if (fs == NULL)
+        fs = xml_property(buf_cstr(&text), "fs.default.name"); /* its name before Hadoop 2 */
+    if (fs == NULL || !str_starts(fs, "file:"))
+        return fs;
+    mem_free(fs);
+    return NULL;
+}
+
+static enum err_code check_uri(const char *path, struct err *err)
 {
     int bad = illegal_at(path);
     if (bad >= 0)
@@ -97,17 +133,37 @@ enum err_code path_check(const struct livy *l, const char *path, struct err *err
     if (bad >= 0)
         return err_set(err, ERR_INVALID,
                        "java.net.URISyntaxException: Malformed escape pair at index %d: %.300s", bad, path);
-    size_t scheme = scheme_length(path);
-    if (scheme == 0 && path[0] != '/')
-        return err_set(err, ERR_INVALID, "requirement failed: Path '%.300s' is not absolute.", path);
+    return ERR_OK;
+}
+
+static enum err_code not_absolute(const char *path, struct err *err)
+{
+    return err_set(err, ERR_INVALID, "requirement failed: Path '%.300s' is not absolute.", path);
+}
+
+static enum err_code prefix_default_fs(const struct livy *l, char **path, struct err *err)
+{
+    char *whole = mem_printf("%s%s", l->default_fs, *path);
+    if (whole == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    mem_free(*path);
+    *path = whole;
+    return ERR_OK;
+}
+
+enum err_code path_accept(const struct livy *l, char **path, struct err *err)
+{
+    if (check_uri(*path, err) != ERR_OK)
+        return err->code;
+    size_t scheme = scheme_length(*path);
+    if (scheme == 0 && (*path)[0] != '/')
+        return not_absolute(*path, err);
     if (scheme == 0)
-        return check_local(l, path, err);
-    if (scheme != strlen("file") || strncasecmp(path, "file", scheme) != 0)
+        return l->default_fs != NULL ? prefix_default_fs(l, path, err) : check_local(l, *path, err);
+    if (scheme != strlen("file") || strncasecmp(*path, "file", scheme) != 0)
         return ERR_OK; /* another file system checks for itself */
-    const char *local = path + scheme + 1;
+    const char *local = *path + scheme + 1;
     if (str_starts(local, "//"))
         local += 2 + strcspn(local + 2, "/"); /* file://host/path */
-    if (local[0] != '/')
-        return err_set(err, ERR_INVALID, "requirement failed: Path '%.300s' is not absolute.", path);
-    return check_local(l, local, err);
+    return local[0] == '/' ? check_local(l, local, err) : not_absolute(*path, err);
 }

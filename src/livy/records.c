@@ -35,7 +35,7 @@ static void write_deleted(struct json_out *out, const struct store_app *row)
     json_out_str(out, "name", row->name);
     json_out_str(out, "owner", row->owner);
     json_out_str(out, "proxyUser", row->proxy_user);
-    json_out_str(out, "state", row->state);
+    json_out_str(out, "state", view_state_of_row(row));
     json_out_str(out, "appId", row->app_id);
     json_out_str(out, "reason", row->reason);
     view_time(out, "createdAt", row->created_ms);
@@ -52,19 +52,14 @@ static void write_record(struct livy *l, struct json_out *out, const struct stor
         view_batch_keys(out, app, false);
     else
         write_deleted(out, row);
-    json_out_int(out, "pid", row->pid);
+    if (row->pid != 0)
+        json_out_int(out, "pid", row->pid);
+    else
+        json_out_null(out, "pid");
     json_out_int(out, "memory", row->memory);
     cleanup(mem_freep) char *folder = apps_folder(l->apps, APP_BATCH, row->id);
     json_out_str(out, "folder", folder);
     json_out_raw(out, "submission", row->submission);
-}
-
-static bool may_view_row(const struct livy *l, const char *user, const struct store_app *row)
-{
-    cleanup(mem_freep) char *owner = row->owner != NULL ? mem_strdup(row->owner) : NULL;
-    cleanup(mem_freep) char *proxy_user = row->proxy_user != NULL ? mem_strdup(row->proxy_user) : NULL;
-    struct app_info info = {.owner = owner, .proxy_user = proxy_user};
-    return access_may_view(l->access, user, &info);
 }
 
 static void on_record(const struct err *err, const struct store_app *row, const struct store_note *notes,
@@ -83,7 +78,7 @@ static void on_record(const struct err *err, const struct store_app *row, const 
     }
     if (!access_effective_user(q.livy->access, q.request, &user))
         return;
-    if (!may_view_row(q.livy, user, row)) {
+    if (!access_may_view_row(q.livy->access, user, row)) {
         livy_reply_forbidden(q.request);
         return;
     }

@@ -94,14 +94,23 @@ static void ready_put(struct ready *ready, const char *key, uint64_t revision, s
 
 /* ---- batches ---- */
 
+static const char *const livy_words[APP_STATES] = {
+    [APP_WAITING] = "starting", [APP_LAUNCHING] = "starting", [APP_RUNNING] = "running",
+    [APP_STOPPING] = "running", [APP_SUCCESS] = "success",    [APP_DEAD] = "dead",
+    [APP_KILLED] = "killed",
+};
+
 const char *view_state(const struct app_info *info)
 {
-    static const char *const words[APP_STATES] = {
-        [APP_WAITING] = "starting", [APP_LAUNCHING] = "starting", [APP_RUNNING] = "running",
-        [APP_STOPPING] = "running", [APP_SUCCESS] = "success",    [APP_DEAD] = "dead",
-        [APP_KILLED] = "killed",
-    };
-    return words[info->state];
+    return livy_words[info->state];
+}
+
+const char *view_state_of_row(const struct store_app *row)
+{
+    for (int state = 0; state < APP_STATES; state++)
+        if (strcmp(app_state_name((enum app_state)state), row->state) == 0)
+            return livy_words[state];
+    return livy_words[APP_DEAD];
 }
 
 void view_time(struct json_out *out, const char *key, int64_t wall_ms)

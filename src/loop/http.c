@@ -27,7 +27,7 @@
 
 enum {
     SWEEP_MS = 200,                 /* how exact the deadlines are */
-    CONNECTION_MEMORY = 192 * 1024, /* room for 128 KiB of request head; pages are touched when used */
+    CONNECTION_MEMORY = 320 * 1024, /* room for 128 KiB of request head; pages are touched when used */
     RUNS_PER_TURN = 16,
 };
 
@@ -619,7 +619,7 @@ static enum err_code open_listener(const char *listen_text, char address[96], in
     }
     bool v6 = where.ss_family == AF_INET6;
     port = ntohs(v6 ? ((struct sockaddr_in6 *)&where)->sin6_port : ((struct sockaddr_in *)&where)->sin_port);
-    (void)snprintf(address, 96, v6 ? "[%s]:%u" : "%s:%u", host, port);
+    (void)snprintf(address, 96, "%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", port);
     *ret_fd = fd;
     return ERR_OK;
 }

@@ -88,8 +88,8 @@ static void hash_file(uint64_t *h, const char *path)
 
 static void hash_below(uint64_t *h, const char *dir, const char *name)
 {
-    char path[PATH_MAX];
-    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    char path[PATH_MAX + NAME_MAX + 2];
+    (void)snprintf(path, sizeof path, "%.*s/%.*s", PATH_MAX, dir, NAME_MAX, name);
     hash_file(h, path);
 }
 
@@ -247,7 +247,7 @@ static enum err_code prepare(struct archive *a, const struct spark *s, const cha
 {
     enum err_code rc = make_dir(a, dir, err);
     if (rc == ERR_OK)
-        rc = spark_usual_class_path(s, &a->spark_path, err);
+        rc = usual_class_path(s, &a->spark_path, err);
     if (rc == ERR_OK)
         rc = replace_folders(a, err);
     if (rc == ERR_OK)
@@ -276,12 +276,20 @@ enum err_code archive_new(const struct spark *s, const char *dir, struct archive
     return ERR_OK;
 }
 
+static void end_training(struct archive *a)
+{
+    if (a->training == NULL)
+        return;
+    training_abandon(a->training);
+    a->training = NULL;
+    fail(a, "hearth stops");
+}
+
 void archive_free(struct archive *a)
 {
     if (a == NULL)
         return;
-    if (a->training != NULL)
-        training_abandon(a->training);
+    end_training(a);
     mem_free(a->dir);
     mem_free(a->prefix);
     mem_free(a->file);
@@ -387,4 +395,10 @@ void spark_train(struct spark *s, uv_loop_t *loop, void (*on_done)(void *arg), v
     atomic_store(&a->state, TRAINING);
     if (training_start(&options, loop, on_training_end, a, &a->training, &err) != ERR_OK)
         on_training_end(a, err.msg);
+}
+
+void spark_stop_training(struct spark *s)
+{
+    if (s->archive != NULL)
+        end_training(s->archive);
 }

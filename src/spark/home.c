@@ -23,11 +23,6 @@ static enum err_code no_memory(struct err *err)
     return err_set(err, ERR_NOMEM, "out of memory");
 }
 
-static const char *not_empty(const char *text)
-{
-    return text != NULL && *text != '\0' ? text : NULL;
-}
-
 const char *spark_env(const struct spark *s, const char *name)
 {
     return not_empty(strmap_get(&s->env, name));
@@ -110,7 +105,10 @@ static enum err_code find_home(const char *wanted, char **ret, struct err *err)
     const char *home = not_empty(wanted) != NULL ? wanted : not_empty(getenv("SPARK_HOME"));
     if (home == NULL)
         return find_by_path(ret, err);
-    *ret = mem_strdup(home);
+    /* Drivers work in other folders: a relative home would mean another place there. */
+    *ret = home[0] == '/' ? mem_strdup(home) : resolve_above(home, 0);
+    if (*ret == NULL && home[0] != '/')
+        return err_set(err, ERR_NOT_FOUND, "SPARK_HOME (or spark.home) is %s, which does not exist", home);
     return *ret == NULL ? no_memory(err) : ERR_OK;
 }
 

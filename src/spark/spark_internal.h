@@ -4,6 +4,7 @@
  *   home.c         where Spark and java are; spark_open and spark_close
  *   environment.c  conf/spark-env.sh, evaluated by bash; running a program for its output
  *   properties.c   spark-defaults.conf and option strings, as Spark reads them
+ *   class_path.c   the class path
  *   command.c      the java command line of a submission, and what it needs
  *   archive.c      the class-data archive: which one fits, and what a command line gains from it
  *   training.c     the run that makes an archive
@@ -18,7 +19,8 @@
 
 #include <sys/stat.h>
 
-enum { OLDEST_SPARK = 303 };
+/* Versions as in version_number. */
+enum { OLDEST_SPARK = 303, SPARK_4_0 = 400, SPARK_4_1 = 401 };
 
 struct archive;
 struct training;
@@ -34,7 +36,13 @@ struct spark {
     struct archive *archive; /* NULL: none is wanted */
 };
 
-/* A variable of the drivers' environment; NULL when it is not set or empty, as Spark looks at them. */
+/* To Spark an empty setting is one that is not there. */
+static inline const char *not_empty(const char *text)
+{
+    return text != NULL && *text != '\0' ? text : NULL;
+}
+
+/* A variable of the drivers' environment; NULL when it is not set or empty. */
 const char *spark_env(const struct spark *s, const char *name);
 
 /* home.c */
@@ -61,12 +69,19 @@ enum err_code properties_read_file(const char *path, struct strmap *into, struct
 /* Appends the options in text, split at white space with the quotes and backslashes of a shell. */
 enum err_code options_split(const char *text, struct strlist *into, struct err *err);
 
+/* class_path.c */
+
+/* The class path of a driver (or, unless `client`, of a submitting java) with this configuration. The
+ * caller frees it. */
+enum err_code make_class_path(const struct spark *s, const struct strmap *conf, bool client, char **ret,
+                              struct err *err);
+
 /* command.c */
 
 /* The class path of a driver whose submission says nothing about it. The caller frees it. */
-enum err_code spark_usual_class_path(const struct spark *s, char **ret, struct err *err);
+enum err_code usual_class_path(const struct spark *s, char **ret, struct err *err);
 /* Appends the options that Spark gives every JVM. */
-int spark_add_fixed_options(const struct spark *s, struct strlist *argv);
+int add_fixed_options(const struct spark *s, struct strlist *argv);
 
 /* archive.c */
 

@@ -264,7 +264,7 @@ static int add_argv(const struct training *t, const struct training_options *o, 
                    strlist_addf(argv, "-Djava.io.tmpdir=%s", t->folder) != 0 ||
                    strlist_add(argv, "-Dscala.usejavacp=true") != 0 || strlist_add(argv, "-Xmx1g") != 0 ||
                    strlist_add(argv, "-cp") != 0 || strlist_add(argv, o->class_path) != 0 ||
-                   spark_add_fixed_options(o->s, argv) != 0 || add_list(argv, submit) != 0 ||
+                   add_fixed_options(o->s, argv) != 0 || add_list(argv, submit) != 0 ||
                    add_list(argv, has_python(o->s) ? python : shell) != 0
                ? -1
                : 0;

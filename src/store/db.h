@@ -30,6 +30,9 @@ enum err_code db_update_app(struct db *d, const struct store_app *app, const str
                             unsigned n_notes, struct err *err);
 enum err_code db_remove_app(struct db *d, const char *kind, int64_t id, struct err *err);
 
+/* Writes something that changes nothing, to see whether writing works. */
+enum err_code db_probe(struct db *d, struct err *err);
+
 enum err_code db_load_apps(struct db *d, bool (*on_app)(const struct store_app *app, void *arg), void *arg,
                            struct err *err);
 /* ERR_NOT_FOUND when there is none. The callback comes once, before this returns. */

@@ -23,6 +23,7 @@ enum statement {
     SQL_RELEASE,
     SQL_UNDO,
     SQL_FENCE_GET,
+    SQL_FENCE_TOUCH,
     SQL_NEXT_ID,
     SQL_NAME_OWNER,
     SQL_KEY_GET,
@@ -51,6 +52,7 @@ static const char *const sql[STATEMENTS] = {
     [SQL_RELEASE] = "RELEASE one",
     [SQL_UNDO] = "ROLLBACK TO one",
     [SQL_FENCE_GET] = "SELECT fence FROM node WHERE name = 'main'",
+    [SQL_FENCE_TOUCH] = "UPDATE node SET fence = fence WHERE name = 'main'",
     [SQL_NEXT_ID] = "INSERT INTO counter (kind, next) VALUES (?1, 1) "
                     "ON CONFLICT (kind) DO UPDATE SET next = next + 1 RETURNING next - 1",
     [SQL_NAME_OWNER] = "SELECT id FROM application WHERE kind = ?1 AND name = ?2 AND forgotten_ms = 0",
@@ -482,6 +484,11 @@ enum err_code db_remove_app(struct db *d, const char *kind, int64_t id, struct e
         rc = finish(d, st, err, "removing an application");
     }
     return end_one(d, rc, err);
+}
+
+enum err_code db_probe(struct db *d, struct err *err)
+{
+    return run(d, SQL_FENCE_TOUCH, err, "trying to write");
 }
 
 /* ---- reads ---- */

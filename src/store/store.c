@@ -14,7 +14,9 @@
 #include <string.h>
 #include <utlist.h>
 
-enum mutation_kind { MUTATION_INSERT, MUTATION_UPDATE, MUTATION_REMOVE };
+enum { PROBE_MS = 1000 };
+
+enum mutation_kind { MUTATION_INSERT, MUTATION_UPDATE, MUTATION_REMOVE, MUTATION_PROBE };
 
 struct mutation {
     struct mutation *prev, *next;
@@ -44,10 +46,11 @@ struct store {
     struct mutation *finished;
     bool stopping;
     uv_async_t async;
+    uv_timer_t probe;   /* runs while writing fails */
+    unsigned handles;   /* open */
     struct err trouble; /* of the last group; loop thread only, like the rest */
     unsigned reads;     /* under way */
     bool closed;        /* no mutations any more */
-    bool async_closed;
 };
 
 /* ---- the writer thread ---- */
@@ -61,6 +64,7 @@ static void apply(struct db *d, struct mutation *m)
         break;
     case MUTATION_UPDATE: m->err.code = db_update_app(d, &m->app, m->notes, m->n_notes, &m->err); break;
     case MUTATION_REMOVE: m->err.code = db_remove_app(d, m->app.kind, m->app.id, &m->err); break;
+    case MUTATION_PROBE: m->err.code = db_probe(d, &m->err); break;
     }
 }
 
@@ -121,15 +125,20 @@ static void writer_main(void *arg)
 
 /* ---- the loop thread ---- */
 
+static void on_probe(uv_timer_t *timer);
+
 static void note_trouble(struct store *s, const struct err *err)
 {
     bool was = s->trouble.code == ERR_IO;
     bool is = err->code == ERR_IO;
     s->trouble = *err;
-    if (is && !was)
+    if (is && !was) {
         log_error("the store cannot write", LOG_S("why", err->msg));
-    else if (was && !is)
+        (void)uv_timer_start(&s->probe, on_probe, PROBE_MS, PROBE_MS);
+    } else if (was && !is) {
         log_info("the store writes again");
+        (void)uv_timer_stop(&s->probe);
+    }
 }
 
 static void deliver(struct store *s)
@@ -247,6 +256,20 @@ void store_remove_app(struct store *s, const char *kind, int64_t id, store_cb *d
     enqueue(s, MUTATION_REMOVE, &app, NULL, 0, NULL, done, arg);
 }
 
+static void on_probed(const struct err *err, int64_t id, bool replayed, void *arg)
+{
+    (void)err; /* note_trouble has seen it */
+    (void)id;
+    (void)replayed;
+    (void)arg;
+}
+
+static void on_probe(uv_timer_t *timer)
+{
+    struct store_app none = {.id = 0};
+    enqueue(timer->data, MUTATION_PROBE, &none, NULL, 0, NULL, on_probed, NULL);
+}
+
 const char *store_trouble(const struct store *s)
 {
     return s->trouble.code == ERR_IO ? s->trouble.msg : NULL;
@@ -352,7 +375,9 @@ enum err_code store_open(uv_loop_t *loop, const char *dir, struct store **ret, s
     (void)uv_mutex_init(&s->reader_lock);
     (void)uv_cond_init(&s->wake);
     (void)uv_async_init(loop, &s->async, on_async);
-    s->async.data = s;
+    (void)uv_timer_init(loop, &s->probe);
+    s->async.data = s->probe.data = s;
+    s->handles = 2;
     if (uv_thread_create(&s->thread, writer_main, s) != 0) {
         s->closed = true;
         store_close(s);
@@ -365,7 +390,7 @@ enum err_code store_open(uv_loop_t *loop, const char *dir, struct store **ret, s
 /* Frees the store once it is closed and the last read has come back. */
 static void release(struct store *s)
 {
-    if (!s->async_closed || s->reads > 0)
+    if (s->handles > 0 || s->reads > 0)
         return;
     db_close(s->reader);
     uv_mutex_destroy(&s->lock);
@@ -377,7 +402,7 @@ static void release(struct store *s)
 static void on_closed(uv_handle_t *handle)
 {
     struct store *s = handle->data;
-    s->async_closed = true;
+    s->handles--;
     release(s);
 }
 
@@ -396,4 +421,5 @@ void store_close(struct store *s)
     }
     db_close(s->writer);
     uv_close((uv_handle_t *)&s->async, on_closed);
+    uv_close((uv_handle_t *)&s->probe, on_closed);
 }

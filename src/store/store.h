@@ -58,7 +58,8 @@ enum err_code store_open(uv_loop_t *loop, const char *dir, struct store **ret, s
  * come back. */
 void store_close(struct store *s);
 
-/* Why the last write failed, or NULL when it went well. */
+/* Why the last write failed, or NULL when it went well. While writing fails the store tries again every
+ * second by itself. */
 const char *store_trouble(const struct store *s);
 
 /* ---- mutations; each copies what it needs ---- */

@@ -25,6 +25,15 @@ static void healthz(struct http_request *r, void *arg)
     reply(r, 200, &body);
 }
 
+static void ping(struct http_request *r, void *arg)
+{
+    (void)arg;
+    struct buf body = BUF(64);
+    buf_str(&body, "pong\n");
+    http_reply(r, http_answer_new(200, "text/plain", &body));
+    buf_clear(&body);
+}
+
 /* Why hearth could not take a submission now, or NULL. */
 static const char *trouble(const struct status *s)
 {
@@ -103,6 +112,7 @@ static void server_status(struct http_request *r, void *arg)
 static const struct http_route routes[] = {
     {"GET", "/healthz", healthz, "The process answers"},
     {"GET", "/readyz", readyz, "It can take submissions"},
+    {"GET", "/metrics/ping", ping, "The same, as Livy's monitors ask it"},
     {"GET", "/hearth/status", server_status, "The server: Spark, admission, store"},
 };
 

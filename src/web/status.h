@@ -1,5 +1,5 @@
 /*
- * The door for operations: /healthz, /readyz, /hearth/status.
+ * The door for operations: /healthz, /readyz, /metrics/ping, /hearth/status.
  *
  * Lifetime   status_open() .. status_close(), after the server was closed.
  * Thread     loop thread only.

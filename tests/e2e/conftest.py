@@ -10,9 +10,14 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "every_spark: also runs on the further versions of HEARTH_SPARK_HOMES")
 
 
+# One list for the whole run: pytest keeps a server for the next test only when the parameter is the
+# very same object.
+SPARK_HOMES = harness.spark_homes()
+
+
 def pytest_generate_tests(metafunc):
     if "spark_home" in metafunc.fixturenames:
-        homes = harness.spark_homes()
+        homes = SPARK_HOMES
         if not metafunc.definition.get_closest_marker("every_spark"):
             homes = homes[:1]
         metafunc.parametrize("spark_home", homes or [None], ids=version_of, scope="session", indirect=True)
@@ -58,6 +63,7 @@ def make_hearth(request, tmp_path, spark_home):
     made = []
 
     def make(settings=None, fake_java=False, **more):
+        settings = {"spark.class_data_archive": "false", **(settings or {})}
         server = harness.Hearth(tmp_path / f"hearth{len(made)}", spark_home, settings,
                                 java_home=harness.FAKE_JAVA_HOME if fake_java else None, **more)
         made.append(server)
@@ -98,6 +104,7 @@ def spark_server(request, tmp_path_factory, spark_home):
     """One server with real Spark for all tests of a module that submit well-behaved programs."""
     folder = tmp_path_factory.mktemp("spark")
     server = harness.Hearth(folder, spark_home).start()
+    harness.until(lambda: server.status()["spark"]["archive"] != "training", 120, "the archive of Spark's classes")
     failures = request.session.testsfailed
     yield server
     finish(server, request.session.testsfailed > failures)

@@ -151,12 +151,12 @@ def test_the_example_is_a_valid_file(tmp_path):
 
 def test_the_pages_about_settings_and_commands_are_up_to_date():
     assert run("config", "--markdown").stdout == (ROOT / "docs/configuration.md").read_text()
-    page = (ROOT / "docs/cli.md").read_text()
+    sections = dict(part.split("\n", 1) for part in (ROOT / "docs/cli.md").read_text().split("\n## ")[1:])
+    shared = sections["What all commands share"]
     for command in COMMANDS:
-        assert f"## hearth {command}\n" in page
+        told = sections[f"hearth {command}"] + shared
         options = set(re.findall(r"--[a-z][a-z-]+", run(command, "--help").stdout.split("examples:")[0]))
-        section = page.split(f"## hearth {command}\n")[1].split("\n## ")[0]
-        missing = [o for o in options if o not in section and o not in page.split("\n## ")[0]]
+        missing = [option for option in options if option not in told]
         assert not missing, f"docs/cli.md does not tell {missing} of hearth {command}"
 
 
@@ -214,8 +214,6 @@ class Server:
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
             def answer(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 url = urlsplit(self.path)
@@ -224,7 +222,6 @@ class Server:
                 route = owner.routes.get(f"{self.command} {url.path}")
                 answer = route(query, body) if route else (404, {"msg": f"no {url.path}"})
                 if answer is None:
-                    self.close_connection = True
                     return
                 text = answer[1] if isinstance(answer[1], bytes) else json.dumps(answer[1]).encode()
                 self.send_response(answer[0])
@@ -349,13 +346,29 @@ def test_a_refused_submission_is_exit_1_with_the_servers_words(server):
 class Running:
     """A command that is at work while the test plays the server's part."""
 
-    def __init__(self, server, *words):
-        self.process = subprocess.Popen([BINARY, *words], env=environment(HEARTH_URL=server.url), text=True,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def __init__(self, server, folder, *words):
+        self.out, self.err = folder / "out", folder / "err"
+        with open(self.out, "w") as out, open(self.err, "w") as err:
+            self.process = subprocess.Popen([BINARY, *words], env=environment(HEARTH_URL=server.url),
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=err)
 
     def end(self):
-        out, err = self.process.communicate(timeout=60 * PATIENCE)
-        return self.process.returncode, out, err
+        code = self.process.wait(timeout=60 * PATIENCE)
+        return code, self.out.read_text(), self.err.read_text()
+
+
+@pytest.fixture
+def start(server, tmp_path):
+    made = []
+
+    def run_beside(*words):
+        made.append(Running(server, tmp_path, *words))
+        return made[-1]
+
+    yield run_beside
+    for command in made:
+        command.process.kill()
+        command.process.wait()
 
 
 def grow(server):
@@ -373,22 +386,21 @@ def grow(server):
     return log, record
 
 
-def test_following_survives_a_restart_of_the_server(server):
+def test_following_survives_a_restart_of_the_server(server, start):
     log, _ = grow(server)
     log["lines"] = ["one"]
-    command = Running(server, "submit", "/a.py")
+    command = start("submit", "/a.py")
     until(lambda: any("/log" in r[1] for r in server.requests), 10, "the log to be asked for")
     server.stop()
     log["lines"] = ["one", "two"]
-    line = command.process.stderr.readline() + command.process.stderr.readline()
-    assert "the server has gone away; waiting for it" in line
+    until(lambda: "the server has gone away; waiting for it" in command.err.read_text(), 20, "a notice")
     log |= {"state": "success", "ended": True}
     server.start()
     code, out, _ = command.end()
     assert (code, out) == (0, "one\ntwo\n")
 
 
-def test_ctrl_c_ends_the_application_and_waits_for_that(server):
+def test_ctrl_c_ends_the_application_and_waits_for_that(server, start):
     log, record = grow(server)
 
     def kill(*_):
@@ -398,7 +410,7 @@ def test_ctrl_c_ends_the_application_and_waits_for_that(server):
         return 200, {"msg": "killing"}
 
     server.routes["POST /hearth/batches/7/kill"] = kill
-    command = Running(server, "submit", "/a.py")
+    command = start("submit", "/a.py")
     until(lambda: any("/log" in r[1] for r in server.requests), 10, "the log to be asked for")
     command.process.send_signal(signal.SIGINT)
     code, out, err = command.end()
@@ -407,11 +419,11 @@ def test_ctrl_c_ends_the_application_and_waits_for_that(server):
     assert "ending application 7" in err and "ended as killed" in err
 
 
-def test_submit_tells_why_the_application_waits(server):
+def test_submit_tells_why_the_application_waits(server, start):
     log, _ = grow(server)
     log["state"] = "starting"
     server.routes["GET /batches/7"] = lambda q, b: (200, {"id": 7, "reason": "waits for 2g of memory"})
-    command = Running(server, "submit", "/a.py")
+    command = start("submit", "/a.py")
     until(lambda: sum(r[1] == "/batches/7" for r in server.requests) > 1, 10, "the reason to be asked for")
     log |= {"state": "success", "ended": True}
     _, _, err = command.end()

@@ -243,3 +243,17 @@ def test_real_drivers_run_exactly_once_through_random_kills(make_hearth, tmp_pat
     assert [server.batch(b)["state"] for b in made] == ["success"] * len(made)
     assert all(t.exists() for t in targets)
     assert not list(tmp_path.glob("*.twice"))
+
+
+@pytest.mark.spark
+def test_the_jvm_that_makes_the_archive_ends_with_its_server(make_hearth):
+    server = make_hearth({"spark.class_data_archive": "true"}).start()
+
+    def training():
+        return {pid: c for pid, c in server.processes().items() if pid not in server.drivers()}
+
+    [first] = until(training, 10, "the training to begin")
+    server.restart()
+    until(lambda: not alive(first), 5, "the training of the killed server to end")
+    assert len(training()) <= 1
+    until(lambda: server.status()["spark"]["archive"] == "ready", 120, lambda: server.status()["spark"])

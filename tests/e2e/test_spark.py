@@ -11,10 +11,10 @@ from harness import alive, program, until
 pytestmark = pytest.mark.spark
 
 
-def run(server, name, *args, state="success", **fields):
+def run(server, file, /, *args, state="success", **fields):
     """Submits a program of programs/ and waits for its end; the batch."""
     fields.setdefault("driverMemory", "512m")
-    made = server.submit({"file": program(name), "args": list(args), **fields})
+    made = server.submit({"file": program(file), "args": list(args), **fields})
     ended = server.wait_end_of(made["id"], 90)
     assert ended["state"] == state, f"{ended}\n" + "\n".join(server.log(made["id"])[-60:])
     return ended

@@ -349,7 +349,7 @@ static void a_folder_that_cannot_be_made_is_told(void **state)
     assert_fails("archives");
 }
 
-static void closing_ends_a_training_run(void **state)
+static void stopping_ends_a_training_run(void **state)
 {
     (void)state;
     set_mode("hang");
@@ -369,10 +369,13 @@ static void closing_ends_a_training_run(void **state)
         (void)io_read_file(path, &pid, NULL);
         (void)usleep(1000);
     }
-    spark_close(s);
+    spark_stop_training(s);
+    spark_stop_training(s);
     assert_int_equal(uv_run(&loop, UV_RUN_DEFAULT), 0);
     assert_int_equal(uv_loop_close(&loop), 0);
     assert_int_equal(done, 0);
+    assert_used(s, NULL, NULL, false);
+    spark_close(s);
     pid_t java = (pid_t)strtol(buf_cstr(&pid), NULL, 10);
     assert_true(java > 1);
     assert_int_equal(kill(java, 0), -1);
@@ -460,7 +463,7 @@ int main(void)
         FAKE_TEST(a_java_that_cannot_be_started_is_told),
         FAKE_TEST(a_folder_with_classes_in_it_is_told),
         FAKE_TEST(a_folder_that_cannot_be_made_is_told),
-        FAKE_TEST(closing_ends_a_training_run),
+        FAKE_TEST(stopping_ends_a_training_run),
         FAKE_TEST(opening_survives_every_failing_allocation),
         FAKE_TEST(training_survives_every_failing_allocation),
         FAKE_TEST(building_survives_every_failing_allocation),

@@ -10,9 +10,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-/* Parses and compares with "key" "value" pairs, NULL-terminated. */
-static void assert_properties(const char *text, const char *const *pairs)
+/* Parses the first string and compares with the "key" "value" pairs behind it, NULL-terminated. */
+static void assert_properties(const char *const *strings)
 {
+    const char *text = strings[0];
+    const char *const *pairs = strings + 1;
     struct strmap m = {0};
     struct err err = {0};
     assert_int_equal(properties_parse(text, strlen(text), &m, &err), ERR_OK);
@@ -27,7 +29,7 @@ static void assert_properties(const char *text, const char *const *pairs)
     strmap_clear(&m);
 }
 
-#define PROPERTIES(text, ...) assert_properties(text, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define PROPERTIES(...) assert_properties((const char *const[]){__VA_ARGS__, NULL})
 
 static void a_key_ends_at_equals_colon_or_blank(void **state)
 {
@@ -117,9 +119,11 @@ static void bytes_beyond_the_length_are_not_read(void **state)
     }
 }
 
-/* Splits and compares with the words, NULL-terminated. */
-static void assert_options(const char *text, const char *const *words)
+/* Splits the first string and compares with the words behind it, NULL-terminated. */
+static void assert_options(const char *const *strings)
 {
+    const char *text = strings[0];
+    const char *const *words = strings + 1;
     struct strlist l = {0};
     assert_int_equal(options_split(text, &l, NULL), ERR_OK);
     size_t n = 0;
@@ -131,7 +135,7 @@ static void assert_options(const char *text, const char *const *words)
     strlist_clear(&l);
 }
 
-#define OPTIONS(text, ...) assert_options(text, (const char *const[]){__VA_ARGS__ __VA_OPT__(, ) NULL})
+#define OPTIONS(...) assert_options((const char *const[]){__VA_ARGS__, NULL})
 
 static void options_are_split_as_a_shell_would(void **state)
 {
