@@ -28,6 +28,23 @@ static uint64_t read_limit(const char *path)
     return parse_i64(text.data, 0, INT64_MAX, &n, &err) == ERR_OK ? (uint64_t)n : UINT64_MAX;
 }
 
+/* The smallest limit in a file of this name in the group or one above it; in a container the group's own
+ * path may mean nothing, and what is mounted is the container's. */
+static uint64_t tightest_limit(const char *mount, char *group, const char *name)
+{
+    uint64_t limit = UINT64_MAX;
+    for (;;) {
+        char path[4352];
+        (void)snprintf(path, sizeof path, "%s%s/%s", mount, group, name);
+        uint64_t here = read_limit(path);
+        limit = here < limit ? here : limit;
+        char *slash = strrchr(group, '/');
+        if (slash == NULL)
+            return limit;
+        *slash = '\0';
+    }
+}
+
 /* The memory limit of our own control group, version 2 or 1. */
 static uint64_t group_limit(void)
 {
@@ -38,18 +55,13 @@ static uint64_t group_limit(void)
         return limit;
     char *rest = groups.data;
     for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
-        char path[4096];
         const char *second = strchr(line, ':');
-        const char *where = second != NULL ? strchr(second + 1, ':') : NULL;
-        if (where == NULL)
-            continue;
-        if (str_starts(second, "::"))
-            (void)snprintf(path, sizeof path, "/sys/fs/cgroup%s/memory.max", where + 1);
-        else if (str_starts(second, ":memory:"))
-            (void)snprintf(path, sizeof path, "/sys/fs/cgroup/memory%s/memory.limit_in_bytes", where + 1);
-        else
-            continue;
-        uint64_t here = read_limit(path);
+        char *where = second != NULL ? strchr(second + 1, ':') : NULL;
+        uint64_t here = UINT64_MAX;
+        if (where != NULL && str_starts(second, "::"))
+            here = tightest_limit("/sys/fs/cgroup", where + 1, "memory.max");
+        else if (where != NULL && str_starts(second, ":memory:"))
+            here = tightest_limit("/sys/fs/cgroup/memory", where + 1, "memory.limit_in_bytes");
         limit = here < limit ? here : limit;
     }
     return limit;
@@ -154,6 +166,9 @@ static void explain(struct apps *apps, struct app *app)
 
 void admission_run(struct apps *apps)
 {
+    if (apps->admitting)
+        return; /* an application that is refused below brings us here again */
+    apps->admitting = true;
     while (apps->waiting.n > 0 && !apps->closing) {
         struct app *app = apps->waiting.items[0];
         if (app->info.memory > apps->memory_budget) {
@@ -169,4 +184,5 @@ void admission_run(struct apps *apps)
     }
     for (size_t i = apps->waiting.n; i > 0 && apps->waiting.items[i - 1]->info.wait_note == NULL; i--)
         explain(apps, apps->waiting.items[i - 1]);
+    apps->admitting = false;
 }

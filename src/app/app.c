@@ -258,8 +258,9 @@ static void on_inserted(const struct err *err, int64_t id, bool replayed, void *
     struct apps *apps = app->apps;
     apps->inserting--;
     if (err->code != ERR_OK || replayed) {
+        struct app *first = err->code == ERR_OK ? apps_find(apps, app->info.kind, id) : NULL;
         app_free(app);
-        insertion_end(in, err, err->code == ERR_OK ? apps_find(apps, APP_BATCH, id) : NULL, id, replayed);
+        insertion_end(in, err, first, id, replayed);
         return;
     }
     app->info.id = id;
@@ -439,6 +440,7 @@ static void recover(struct app *app)
     case APP_RUNNING:
     case APP_STOPPING:
         admission_occupy(app);
+        app->connected = app->info.launcher_state != NULL; /* if not any more, Stop does no harm */
         app_follow(app, RECOVERY_PATIENCE_MS);
         if (app->info.state == APP_STOPPING)
             app_kill_continue(app);
@@ -450,6 +452,21 @@ static void recover(struct app *app)
     }
 }
 
+/* A driver that could not be started, followed or ended for want of disk or memory. */
+static void try_again(struct app *app)
+{
+    if (app_state_is_end(app->info.state) || app->info.state == APP_WAITING || app->follower != NULL ||
+        app->launch_under_way || app->writing)
+        return;
+    if (app->info.state == APP_LAUNCHING) {
+        app_launch(app);
+        return;
+    }
+    app_follow(app, RECOVERY_PATIENCE_MS); /* if there is no guard, it tells */
+    if (app->info.state == APP_STOPPING)
+        app_kill_continue(app);
+}
+
 /* What failed for want of disk or memory is tried again here. */
 static void on_tick(uv_timer_t *timer)
 {
@@ -459,9 +476,8 @@ static void on_tick(uv_timer_t *timer)
             struct app *app = apps->kinds[kind].items[i];
             if (app->dirty && !app->writing)
                 app_persist_again(app);
-            else if (app->info.state == APP_LAUNCHING && app->follower == NULL && !app->launch_under_way &&
-                     !app->writing)
-                app_launch(app);
+            else
+                try_again(app);
         }
     }
     apps_retire(apps);

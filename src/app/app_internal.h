@@ -81,9 +81,8 @@ struct apps {
     uint64_t queue_revision;
     uint64_t memory_budget, memory_used;
     size_t running;
-    size_t tail_bytes; /* of ended applications */
-    size_t tail_hand;  /* where dropping tails goes on */
     uv_timer_t tick;
+    bool admitting; /* admission_run() is at work */
     bool closing;
 };
 
@@ -141,6 +140,7 @@ struct diagnosis_input {
     uint64_t max_memory;
     const char *launcher_state;  /* or NULL */
     const char *lost;            /* why the exit is not known, or NULL */
+    const char *stopped;         /* why hearth ended it, or NULL */
     bool connected;              /* a SparkContext had been made */
     const struct strlist *lines; /* end of the output, oldest first */
 };

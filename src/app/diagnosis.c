@@ -12,29 +12,39 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ERRORS_MAX = 20, KEY_MAX = 300 };
+enum { ERRORS_MAX = 20, FRAMES_MAX = 3, KEY_MAX = 300, TRACEBACK_MAX = 100 };
+
+static const char traceback[] = "Traceback (most recent call last):";
 
 /* What a line means for a person; the first row that any line has wins. */
 static const struct {
     const char *needle;
     const char *words;
+    bool anywhere; /* in the output; otherwise only where the last trouble is told */
 } rules[] = {
-    {"java.lang.OutOfMemoryError", "ran out of Java memory; raise driverMemory"},
-    {"Invalid maximum heap size", "java refused the driver's memory size (driverMemory)"},
-    {"Could not create the Java Virtual Machine", "java refused to start"},
-    {"Failed to load class", "the class was not found"},
-    {"ClassNotFoundException", "a class was not found"},
-    {"can't open file", "a file was not found"},
-    {"FileNotFoundException", "a file was not found"},
-    {"NoSuchFileException", "a file was not found"},
-    {"Input path does not exist", "an input path does not exist"},
-    {"PATH_NOT_FOUND", "a path does not exist"},
-    {"Could not parse Master URL", "the master's address is not one that Spark knows"},
-    {"All masters are unresponsive", "no Spark master answered"},
-    {"No such file or directory", "a file was not found"},
-    {"Permission denied", "permission was denied"},
-    {"Address already in use", "a port was taken"},
-    {"No space left on device", "a disk was full"},
+    {"java.lang.OutOfMemoryError", "ran out of Java memory; raise driverMemory", true},
+    {"Invalid maximum heap size", "java refused the driver's memory size (driverMemory)", true},
+    {"Could not reserve enough space", "java could not get that much memory; lower driverMemory", true},
+    {"Could not create the Java Virtual Machine", "java refused to start", true},
+    {"INVALID_DRIVER_MEMORY", "Spark needs more memory than that; raise driverMemory", false},
+    {"System memory ", "Spark needs more memory than that; raise driverMemory", false},
+    {"No main class set in JAR", "the jar names no main class; give className", false},
+    {"Failed to load class", "the class was not found", false},
+    {"ClassNotFoundException", "a class was not found", false},
+    {"ModuleNotFoundError", "a Python module was not found", false},
+    {"can't open file", "a file was not found", false},
+    {"FileNotFoundException", "a file was not found", false},
+    {"NoSuchFileException", "a file was not found", false},
+    {"Input path does not exist", "an input path does not exist", false},
+    {"PATH_NOT_FOUND", "a path does not exist", false},
+    {"TABLE_OR_VIEW_NOT_FOUND", "a table or view was not found", false},
+    {"Could not parse Master URL", "the master's address is not one that Spark knows", false},
+    {"Master must either be", "the master's address is not one that Spark knows", false},
+    {"All masters are unresponsive", "no Spark master answered", true},
+    {"No such file or directory", "a file was not found", false},
+    {"Permission denied", "permission was denied", false},
+    {"Address already in use", "a port was taken", false},
+    {"No space left on device", "a disk was full", true},
 };
 
 void diagnosis_clear(struct app_diagnosis *d)
@@ -44,12 +54,7 @@ void diagnosis_clear(struct app_diagnosis *d)
     *d = (struct app_diagnosis){0};
 }
 
-static bool is_trace(const char *line)
-{
-    return isspace((unsigned char)line[0]) || str_starts(line, "Caused by: ") || str_starts(line, "\tat ");
-}
-
-/* "org.apache.spark.SparkException: …", "ValueError: …", "Error: …": an exception's own line. */
+/* "org.apache.spark.SparkException: …", "ValueError: …": an exception's own line. */
 static bool is_exception(const char *line)
 {
     const char *colon = strchr(line, ':');
@@ -63,10 +68,12 @@ static bool is_exception(const char *line)
 
 static bool starts_trouble(const char *line)
 {
-    return str_starts(line, "Traceback (most recent call last)") || str_starts(line, "Exception in thread") ||
-           str_starts(line, "Error: ") || str_starts(line, "Error occurred") || is_exception(line) ||
-           strstr(line, " ERROR ") != NULL || strstr(line, "can't open file") != NULL ||
-           str_starts(line, "Invalid maximum heap size");
+    static const char *const beginnings[] = {traceback, "Exception in thread", "Error: ", "Error occurred",
+                                             "Invalid maximum heap size"};
+    for (size_t i = 0; i < sizeof beginnings / sizeof *beginnings; i++)
+        if (str_starts(line, beginnings[i]))
+            return true;
+    return is_exception(line) || strstr(line, " ERROR ") != NULL || strstr(line, "can't open file") != NULL;
 }
 
 /* Where the last trouble begins among the lines; n when there is none. */
@@ -74,18 +81,20 @@ static size_t find_trouble(const struct strlist *lines)
 {
     size_t found = lines->n;
     for (size_t i = lines->n; i-- > 0;) {
-        if (str_starts(lines->items[i], "Traceback (most recent call last)"))
+        if (str_starts(lines->items[i], traceback))
             return i;
-        if (starts_trouble(lines->items[i]) && !is_trace(lines->items[i])) {
-            found = i;
-            if (i == 0 || !starts_trouble(lines->items[i - 1]))
-                break;
-        }
+        if (isspace((unsigned char)lines->items[i][0]) || !starts_trouble(lines->items[i]))
+            continue;
+        found = i;
+        if (i == 0 || !starts_trouble(lines->items[i - 1]))
+            break;
     }
-    /* A Python traceback above the exception's line belongs to it. */
-    for (size_t i = found; i-- > 0 && found < lines->n && found - i < 100;)
-        if (str_starts(lines->items[i], "Traceback (most recent call last)"))
+    /* A Python traceback above the exception's line belongs to it, also one that java tells about. */
+    for (size_t i = found; i-- > 0 && found < lines->n && found - i < TRACEBACK_MAX;)
+        if (strstr(lines->items[i], traceback) != NULL)
             return i;
+    while (found > 0 && found < lines->n && lines->items[found - 1][0] == ' ')
+        found--; /* a syntax error has its place above it and no traceback */
     return found;
 }
 
@@ -94,19 +103,35 @@ static const char *key_line(const struct strlist *lines, size_t trouble)
 {
     if (trouble == lines->n)
         return NULL;
-    if (!str_starts(lines->items[trouble], "Traceback"))
+    if (strstr(lines->items[trouble], traceback) == NULL && lines->items[trouble][0] != ' ')
         return lines->items[trouble];
-    for (size_t i = trouble + 1; i < lines->n; i++)
-        if (lines->items[i][0] != '\0' && !isspace((unsigned char)lines->items[i][0]))
-            return lines->items[i];
+    for (size_t i = trouble + 1; i < lines->n; i++) {
+        const char *line = lines->items[i];
+        if (line[0] == '\0' || isspace((unsigned char)line[0]))
+            continue;
+        bool java = strstr(line, "Py4JJavaError") != NULL && i + 1 < lines->n;
+        return java && str_starts(lines->items[i + 1], ": ") ? lines->items[i + 1] : line;
+    }
     return lines->items[trouble];
 }
 
-static const char *rule_words(const struct strlist *lines, const char **ret_line)
+/* The part of a line that is worth showing behind other words. */
+static const char *essence(const char *line)
+{
+    if (str_starts(line, ": "))
+        return line + 2;
+    if (str_starts(line, "Exception in thread \"")) {
+        const char *name_end = strstr(line + strlen("Exception in thread \""), "\" ");
+        return name_end != NULL ? name_end + 2 : line;
+    }
+    return line;
+}
+
+static const char *rule_words(const struct strlist *lines, size_t trouble, const char **ret_line)
 {
     for (size_t r = 0; r < sizeof rules / sizeof *rules; r++) {
-        for (size_t i = lines->n; i-- > 0;) {
-            if (strstr(lines->items[i], rules[r].needle) == NULL || strstr(lines->items[i], "WARN") != NULL)
+        for (size_t i = lines->n; i-- > (rules[r].anywhere ? 0 : trouble);) {
+            if (strstr(lines->items[i], rules[r].needle) == NULL || strstr(lines->items[i], " WARN ") != NULL)
                 continue;
             *ret_line = lines->items[i];
             return rules[r].words;
@@ -115,11 +140,18 @@ static const char *rule_words(const struct strlist *lines, const char **ret_line
     return NULL;
 }
 
+/* The trouble's lines without what Spark logs while it stops, and with few of each stack's frames. */
 static int collect_errors(const struct strlist *lines, size_t trouble, struct strlist *errors)
 {
-    for (size_t i = trouble; i < lines->n && errors->n < ERRORS_MAX; i++)
-        if (strlist_add(errors, lines->items[i]) != 0)
+    unsigned frames = 0;
+    for (size_t i = trouble; i < lines->n && errors->n < ERRORS_MAX; i++) {
+        const char *line = lines->items[i];
+        frames = str_starts(line, "\tat ") ? frames + 1 : 0;
+        if (frames > FRAMES_MAX || str_blank(line) || strstr(line, " INFO ") != NULL)
+            continue;
+        if (strlist_add(errors, line) != 0)
             return -1;
+    }
     return 0;
 }
 
@@ -149,29 +181,48 @@ static char *describe_exit(const struct diagnosis_input *in)
             "raise driverMemory or the memory of the machine",
             peak);
     }
-    if (in->signal == SIGKILL)
+    if (in->signal == SIGKILL && in->stopped == NULL)
         return mem_printf("killed by SIGKILL, by somebody other than hearth");
     if (in->signal != 0)
         return mem_printf("ended by %s", signal_name(in->signal, name));
+    if (in->exit_code > 128 && sigabbrev_np(in->exit_code - 128) != NULL)
+        return mem_printf("exited with code %d, as after %s", in->exit_code,
+                          signal_name(in->exit_code - 128, name));
     return mem_printf("exited with code %d", in->exit_code);
 }
 
-static char *compose(const struct diagnosis_input *in, const char *key)
+/* As much as is known of an end that nobody asked for. */
+static char *compose(const struct diagnosis_input *in, size_t trouble)
 {
-    cleanup(mem_freep) char *exit = describe_exit(in);
-    if (exit == NULL)
-        return NULL;
     const char *line = NULL;
-    const char *words = rule_words(in->lines, &line);
-    if (in->lost != NULL || in->oom_killed || (in->signal != 0 && words == NULL))
-        return mem_strdup(exit);
+    const char *key = key_line(in->lines, trouble);
+    const char *words = rule_words(in->lines, trouble, &line);
+    cleanup(mem_freep) char *exit = describe_exit(in);
+    if (exit == NULL || in->lost != NULL || in->oom_killed || (in->signal != 0 && words == NULL)) {
+        char *whole = exit;
+        exit = NULL; /* the caller's now */
+        return whole;
+    }
     if (words != NULL)
-        return mem_printf("%s: %s: %.*s", exit, words, KEY_MAX, line);
+        return mem_printf("%s: %s: %.*s", exit, words, KEY_MAX, essence(line));
     if (key != NULL && !in->connected && str_starts(key, "Error: "))
         return mem_printf("%s: spark-submit refused it: %.*s", exit, KEY_MAX, key);
-    if (key != NULL)
-        return mem_printf("%s: %.*s", exit, KEY_MAX, key);
-    return mem_strdup(exit);
+    return mem_printf("%s%s%.*s", exit, key != NULL ? ": " : "", KEY_MAX, key != NULL ? essence(key) : "");
+}
+
+static char *describe_stopped(const struct diagnosis_input *in)
+{
+    cleanup(mem_freep) char *exit = describe_exit(in);
+    return exit != NULL ? mem_printf("%s; the driver %s%s", in->stopped, in->signal != 0 ? "was " : "", exit)
+                        : NULL;
+}
+
+static char *describe_clean_end(const struct diagnosis_input *in)
+{
+    bool failed_inside = in->launcher_state != NULL && (strcmp(in->launcher_state, "FAILED") == 0 ||
+                                                        strcmp(in->launcher_state, "KILLED") == 0);
+    return failed_inside ? mem_printf("exited with code 0, but Spark said %s", in->launcher_state)
+                         : mem_strdup("finished");
 }
 
 int diagnosis_make(const struct diagnosis_input *in, struct app_diagnosis *ret)
@@ -182,14 +233,13 @@ int diagnosis_make(const struct diagnosis_input *in, struct app_diagnosis *ret)
         .killed_for_memory = in->oom_killed,
         .max_memory = in->max_memory,
     };
-    bool failed_inside = in->launcher_state != NULL && (strcmp(in->launcher_state, "FAILED") == 0 ||
-                                                        strcmp(in->launcher_state, "KILLED") == 0);
-    if (in->exit_code == 0 && in->lost == NULL) {
-        d.summary = failed_inside ? mem_printf("exited with code 0, but Spark said %s", in->launcher_state)
-                                  : mem_strdup("finished");
+    size_t trouble = find_trouble(in->lines);
+    if (in->stopped != NULL) {
+        d.summary = describe_stopped(in); /* what it said on the way out tells nothing */
+    } else if (in->exit_code == 0 && in->lost == NULL) {
+        d.summary = describe_clean_end(in);
     } else {
-        size_t trouble = find_trouble(in->lines);
-        d.summary = compose(in, key_line(in->lines, trouble));
+        d.summary = compose(in, trouble);
         if (collect_errors(in->lines, trouble, &d.errors) != 0)
             mem_freep(&d.summary);
     }

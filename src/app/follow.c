@@ -139,10 +139,11 @@ static const struct {
     const char *word;
     enum follow_kind kind;
 } words[] = {
-    {"started", FOLLOW_STARTED},     {"refused", FOLLOW_REFUSED},         {"hello", FOLLOW_HELLO},
-    {"app_id", FOLLOW_APP_ID},       {"state", FOLLOW_STATE},             {"closed", FOLLOW_CLOSED},
-    {"stop_sent", FOLLOW_STOP_SENT}, {"signal_sent", FOLLOW_SIGNAL_SENT}, {"exit", FOLLOW_EXIT},
-    {"output", FOLLOW_OUTPUT},
+    {"started", FOLLOW_STARTED},     {"refused", FOLLOW_REFUSED},
+    {"hello", FOLLOW_HELLO},         {"app_id", FOLLOW_APP_ID},
+    {"state", FOLLOW_STATE},         {"closed", FOLLOW_CLOSED},
+    {"stop_sent", FOLLOW_STOP_SENT}, {"signal_sent", FOLLOW_SIGNAL_SENT},
+    {"exit", FOLLOW_EXIT},           {"output", FOLLOW_OUTPUT},
 };
 
 static void tell(struct follower *f, const struct follow_event *event)
@@ -217,7 +218,8 @@ static void tell_lost(struct follower *f)
 static void signal_driver(const struct follower *f, int signal)
 {
     if (process_is_alive(&f->driver))
-        (void)process_signal_group(f->driver.pid, signal); /* gone in this moment: its end is noticed anyway */
+        (void)process_signal_group(f->driver.pid,
+                                   signal); /* gone in this moment: its end is noticed anyway */
 }
 
 /* False when the connection does not take it. */

@@ -40,9 +40,9 @@ enum {
     SETTLE_MS = 1,
     TELL_TICK_MS = 20,
     TELL_GIVE_UP_MS = 2 * 1000,
-    PAUSE_MS = 250,                  /* longest time for which the driver waits for a slow disk */
-    DETAILS_MAX = 1024 * 1024,       /* bytes of the journal; beyond, only its end is recorded */
-    REFUSED_LOG_SIZE = 64 * 1024,    /* where launch.json could not say one */
+    PAUSE_MS = 250,               /* longest time for which the driver waits for a slow disk */
+    DETAILS_MAX = 1024 * 1024,    /* bytes of the journal; beyond, only its end is recorded */
+    REFUSED_LOG_SIZE = 64 * 1024, /* where launch.json could not say one */
     READ_SIZE = 64 * 1024,
     PIPE_REST_MAX = 4 * 1024 * 1024, /* a stranger may hold a pipe open and go on writing */
 };
@@ -524,9 +524,9 @@ static enum err_code start_driver(struct guard *g, struct err *err)
         rc = guard_driver_fork(&g->launch, &g->driver, err);
     if (rc != ERR_OK)
         return rc;
-    enum err_code limit = g->launch.memory_limit == 0
-                              ? ERR_OK
-                              : guard_memory_limit(&g->memory, g->launch.memory_limit, g->driver.id.pid, &limit_err);
+    enum err_code limit = g->launch.memory_limit == 0 ? ERR_OK
+                                                      : guard_memory_limit(&g->memory, g->launch.memory_limit,
+                                                                           g->driver.id.pid, &limit_err);
     rc = watch_driver(g, err);
     FAULT_POINT("guard.before_started");
     if (rc == ERR_OK)

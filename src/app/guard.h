@@ -17,10 +17,13 @@
  *
  *   started      pid, startTime (field 22 of /proc/PID/stat), bootId            flushed to disk
  *   refused      error: the driver could not be started at all; an end          flushed to disk
+ *                (behind `started` only when the kernel refused to execute the program)
+ *   limit        error: the memory limit could not be set, and the driver runs without one
  *   hello        sparkVersion                         a SparkContext connected
  *   app_id       appId
  *   state        state: CONNECTED, SUBMITTED, RUNNING, FINISHED, FAILED, KILLED, LOST
  *   closed       the launcher connection ended; lastState
+ *                (these four with `connection`, counted from 1: each SparkContext has its own)
  *   stop_sent    Stop went out on `connections` launcher connections
  *   signal_sent  signal
  *   exit         code or signal, oomKilled (bool), maxMemory (bytes), userMs, systemMs   flushed
@@ -29,7 +32,12 @@
  *
  *   {"event":"output","lines":N,"bytes":N}
  *
- * After `exit` the guard closes its files, tells its followers, and ends; the journal stays.
+ * Answers to what is no `follow`: {"event":"pong"} and {"event":"error","error":"<words>"}.
+ *
+ * After the driver has ended the guard ends what it left behind (SIGTERM, then SIGKILL), completes the
+ * log, flushes `exit`, tells its followers, and ends; the journal stays. SIGTERM to the guard itself
+ * goes to the driver's process group. One driver is never started twice, whenever a guard is killed:
+ * the child waits until `started` is on disk, and ends when its guard does before that.
  */
 #ifndef HEARTH_APP_GUARD_H
 #define HEARTH_APP_GUARD_H

@@ -240,7 +240,8 @@ static bool is_same_user(uv_pipe_t *pipe)
     socklen_t n = sizeof peer;
     int fd = -1;
     return uv_fileno((uv_handle_t *)pipe, &fd) == 0 &&
-           getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 && (peer.uid == geteuid() || peer.uid == 0);
+           getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0 &&
+           (peer.uid == geteuid() || peer.uid == 0);
 }
 
 static void on_connection(uv_stream_t *listener, int status)

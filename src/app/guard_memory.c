@@ -141,7 +141,8 @@ static enum err_code set_limit(const char *group, bool v2, uint64_t limit, pid_t
 {
     enum err_code rc = write_number(group, v2 ? "memory.max" : "memory.limit_in_bytes", limit, err);
     if (rc == ERR_OK) /* no way out into swap space, where the kernel counts it */
-        (void)write_number(group, v2 ? "memory.swap.max" : "memory.memsw.limit_in_bytes", v2 ? 0 : limit, NULL);
+        (void)write_number(group, v2 ? "memory.swap.max" : "memory.memsw.limit_in_bytes", v2 ? 0 : limit,
+                           NULL);
     return rc == ERR_OK ? write_number(group, "cgroup.procs", (uint64_t)pid, err) : rc;
 }
 

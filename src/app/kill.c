@@ -84,6 +84,9 @@ static void on_forgotten(const struct err *err, void *arg)
         app_tell(list, err);
         return;
     }
+    struct app_after *late = app->after_sent; /* they asked for something while it was being forgotten */
+    DL_CONCAT(late, app->after);
+    app->after = app->after_sent = NULL;
     app_list_remove(&apps->kinds[app->info.kind], app);
     if (apps_add_forgotten(apps, app->info.kind, app->info.id, app->info.ended_ms) != 0)
         log_warn("out of memory: a forgotten application is retired after the next start only",
@@ -91,6 +94,7 @@ static void on_forgotten(const struct err *err, void *arg)
     app_changed(app);
     app_free(app);
     app_tell(list, err);
+    app_tell(late, err);
 }
 
 /* Called at each change until it has ended. */

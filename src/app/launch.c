@@ -151,8 +151,8 @@ static enum err_code spawn_guard(const struct launch *l, struct err *err)
 /* What can mend itself (disk, memory, processes) is tried again by the tick; the rest ends it. */
 static void fail(struct app *app, const struct err *err)
 {
-    if (err->code != ERR_IO && err->code != ERR_NOMEM) {
-        app_refuse(app, err->msg);
+    if (app->stop_wanted || (err->code != ERR_IO && err->code != ERR_NOMEM)) {
+        app_refuse(app, app->stop_wanted ? "killed before its driver was started" : err->msg);
         return;
     }
     if (app->info.reason == NULL || strcmp(app->info.reason, err->msg) != 0) {
@@ -161,6 +161,12 @@ static void fail(struct app *app, const struct err *err)
         (void)mem_set_str(&app->info.reason, err->msg); /* the log line has it, too */
         app_changed(app);
     }
+}
+
+static void follow_guard(struct app *app)
+{
+    app->launches++;
+    app_follow(app, 0);
 }
 
 static void prepared(struct app *app, void *arg)
@@ -174,7 +180,7 @@ static void prepared(struct app *app, void *arg)
         else if (l->err.code != ERR_OK || spawn_guard(l, &l->err) != ERR_OK)
             fail(app, &l->err);
         else
-            app_follow(app, 0);
+            follow_guard(app);
         FAULT_POINT("launch.after_guard");
     }
     launch_free(l);
@@ -220,6 +226,5 @@ void app_launch(struct app *app)
         return;
     }
     app->launch_under_way = true;
-    app->launches++;
     store_read_app(app->apps->options.store, app_kind_name(l->kind), l->id, on_submission, l);
 }

@@ -102,6 +102,7 @@ struct ending {
     struct diagnosis_input facts;
     char *lost;
     char *launcher_state;
+    char *stopped;
     struct strlist *lines;
     struct app_diagnosis diagnosis;
 };
@@ -116,6 +117,7 @@ static void ending_free(struct ending *e)
     mem_free(e->folder);
     mem_free(e->lost);
     mem_free(e->launcher_state);
+    mem_free(e->stopped);
     diagnosis_clear(&e->diagnosis);
     mem_free(e);
 }
@@ -139,7 +141,7 @@ static bool launcher_said(const struct app *app, const char *word)
 static enum app_state verdict(const struct app *app, const struct ending *e)
 {
     bool clean = e->facts.exit_code == 0 && e->facts.lost == NULL;
-    if (app->stop_wanted)
+    if (e->stopped != NULL)
         return APP_KILLED;
     if (clean && !launcher_said(app, "FAILED") && !launcher_said(app, "KILLED"))
         return APP_SUCCESS;
@@ -186,6 +188,9 @@ static void conclude(struct app *app, const struct follow_event *event)
         e->folder = apps_folder(app->apps, app->info.kind, app->info.id);
         e->lost = event->kind == FOLLOW_LOST ? mem_strdup(event->text) : NULL;
         e->launcher_state = app->info.launcher_state != NULL ? mem_strdup(app->info.launcher_state) : NULL;
+        /* A wish that comes after the end does not change what that was. */
+        e->stopped =
+            app->stop_wanted ? mem_strdup(app->info.reason != NULL ? app->info.reason : "killed") : NULL;
         e->facts = (struct diagnosis_input){
             .exit_code = event->kind == FOLLOW_EXIT ? event->exit_code : -1,
             .signal = event->signal,
@@ -193,6 +198,7 @@ static void conclude(struct app *app, const struct follow_event *event)
             .max_memory = event->max_memory,
             .launcher_state = e->launcher_state,
             .lost = e->lost,
+            .stopped = e->stopped,
             .connected = app->info.app_id != NULL,
         };
         if (e->folder != NULL && app_work(app, ending_run, ending_done, e, &err) == ERR_OK)
@@ -266,8 +272,6 @@ static void on_event(const struct follow_event *event, void *arg)
     struct app *app = arg;
     if (app_state_is_end(app->info.state))
         return;
-    if (event->seq > 0)
-        app->last_event = (int64_t)event->seq;
     switch ((unsigned)event->kind) {
     case FOLLOW_EXIT:
     case FOLLOW_LOST: conclude(app, event); return;
@@ -275,6 +279,8 @@ static void on_event(const struct follow_event *event, void *arg)
     case FOLLOW_ABSENT: on_absent(app); return;
     default: break;
     }
+    if (event->seq > 0)
+        app->last_event = (int64_t)event->seq; /* not of an end: it is replayed until its state is stored */
     if (apply(app, event)) {
         app_changed(app);
         app_persist(app, NULL, NULL);
@@ -288,5 +294,5 @@ void app_follow(struct app *app, int64_t patience_ms)
         app->follower = follow_new(app->apps->options.loop, folder, (uint64_t)app->last_event + 1,
                                    patience_ms > 0 ? patience_ms : LIVE_PATIENCE_MS, on_event, app);
     if (app->follower == NULL)
-        log_error("out of memory: a driver is not followed until the next start", LOG_I("id", app->info.id));
+        log_error("out of memory: a driver is not followed now; trying again", LOG_I("id", app->info.id));
 }

@@ -13,8 +13,8 @@
  * that begin beyond those sizes are too new for it.
  *
  * A rotation removes the older part, its index first; renames the data files, then the index; makes
- * the data files of the new part, then its index. So when a writer is killed in between, an index
- * without an older one beside it finds data files that are missing under the older names.
+ * the data files of the new part, then its index, header and all at once. So when a writer is killed in
+ * between, an index without an older one beside it finds data files that are missing under the older names.
  */
 #ifndef HEARTH_APP_OUTPUT_INDEX_H
 #define HEARTH_APP_OUTPUT_INDEX_H

@@ -19,6 +19,8 @@
  * not in the index yet (`ends`).
  */
 
+#define NUMBER_MAX (UINT64_C(1) << 60) /* no log ever had so many lines or bytes */
+
 enum {
     WINDOW = 256,        /* records read at once */
     SOURCE_SIZE = 32768, /* data read at once */
@@ -312,7 +314,10 @@ static void open_index(struct part *p, int dir_fd, const char *suffix)
     for (int s = 0; s < OUTPUT_STREAMS; s++) {
         p->before[s] = le64toh(h.lines_before[s]);
         p->bytes_before[s] = le64toh(h.bytes_before[s]);
+        p->is_damaged |= p->before[s] > NUMBER_MAX || p->bytes_before[s] > NUMBER_MAX;
     }
+    if (p->is_damaged)
+        p->before[0] = p->before[1] = p->bytes_before[0] = p->bytes_before[1] = 0;
 }
 
 /* True while the name belongs to the file that was opened, or to none when none was there. */
@@ -352,13 +357,20 @@ static bool open_parts(struct reader *r, int dir_fd)
            is_still(dir_fd, OUTPUT_INDEX_NAME, OUTPUT_OLDER, older->index_fd);
 }
 
-/* A part whose header is lost, or not written yet, goes on where the older one ends. */
-static void number_damaged(struct reader *r)
+/* The new part goes on where the older one ends: where the header of the new one is lost, that gives
+ * its numbers; where the two disagree the newer one is right. */
+static void join_parts(struct reader *r)
 {
-    const struct part *older = &r->parts[0];
+    struct part *older = &r->parts[0];
     struct part *now = &r->parts[1];
-    for (int s = 0; now->is_damaged && s < OUTPUT_STREAMS; s++)
-        now->before[s] = older->before[s] + older->lines[s];
+    for (int s = 0; now->index_fd >= 0 && older->index_fd >= 0 && s < OUTPUT_STREAMS; s++) {
+        if (now->is_damaged)
+            now->before[s] = older->before[s] + older->lines[s];
+        if (older->before[s] > now->before[s])
+            close_part(older);
+        else if (older->lines[s] > now->before[s] - older->before[s])
+            older->lines[s] = now->before[s] - older->before[s];
+    }
 }
 
 static void measure_parts(struct reader *r)
@@ -374,7 +386,7 @@ static void measure_parts(struct reader *r)
         if (p->index_fd >= 0)
             measure_part(r, p);
     }
-    number_damaged(r);
+    join_parts(r);
 }
 
 /* --- reading ------------------------------------------------------------------------------------ */

@@ -79,6 +79,19 @@ static enum err_code write_header(struct output_writer *w, struct err *err)
     return io_write_all(w->index_fd, &h, sizeof h, err);
 }
 
+/* Under its name the index is never without its header: readers may come at any moment. */
+static enum err_code create_index(struct output_writer *w, struct err *err)
+{
+    w->index_size = sizeof(struct output_index_header);
+    w->index_fd = create(w, OUTPUT_INDEX_NAME ".new");
+    if (w->index_fd < 0)
+        return err_sys(err, errno, "creating %s", OUTPUT_INDEX_NAME);
+    enum err_code rc = write_header(w, err);
+    if (rc == ERR_OK && renameat(w->dir_fd, OUTPUT_INDEX_NAME ".new", w->dir_fd, OUTPUT_INDEX_NAME) != 0)
+        rc = err_sys(err, errno, "naming %s", OUTPUT_INDEX_NAME);
+    return rc;
+}
+
 /* The three files of a new, empty part; on failure there is none of it. */
 static enum err_code create_part(struct output_writer *w, struct err *err)
 {
@@ -90,23 +103,12 @@ static enum err_code create_part(struct output_writer *w, struct err *err)
         if (w->streams[s].fd < 0)
             rc = err_sys(err, errno, "creating %s", output_log_names[s]);
     }
-    w->index_fd = create(w, OUTPUT_INDEX_NAME);
-    w->index_size = sizeof(struct output_index_header);
     w->run = 0;
-    if (w->index_fd < 0)
-        rc = err_sys(err, errno, "creating %s", OUTPUT_INDEX_NAME);
     if (rc == ERR_OK)
-        rc = write_header(w, err);
+        rc = create_index(w, err);
     if (rc != ERR_OK)
         close_part(w);
     return rc;
-}
-
-static void remove_older(struct output_writer *w)
-{
-    (void)unlinkat(w->dir_fd, OUTPUT_INDEX_NAME OUTPUT_OLDER, 0); /* most often there is none */
-    (void)unlinkat(w->dir_fd, "stdout.log" OUTPUT_OLDER, 0);
-    (void)unlinkat(w->dir_fd, "stderr.log" OUTPUT_OLDER, 0);
 }
 
 /* True when the file is out of the way (it may have gone in an attempt before). */
@@ -152,7 +154,7 @@ static bool rotate(struct output_writer *w)
 {
     if (!flush_records(w))
         return false;
-    remove_older(w);
+    (void)unlinkat(w->dir_fd, OUTPUT_INDEX_NAME OUTPUT_OLDER, 0); /* the renames replace its data */
     if (!make_older(w, "stdout.log", "stdout.log" OUTPUT_OLDER) ||
         !make_older(w, "stderr.log", "stderr.log" OUTPUT_OLDER) ||
         !make_older(w, OUTPUT_INDEX_NAME, OUTPUT_INDEX_NAME OUTPUT_OLDER))
@@ -300,8 +302,8 @@ static void put(struct output_writer *w, enum output_stream stream, const char *
     while (n > 0) {
         size_t refused = 0;
         errno = 0;
-        size_t used = s->old_fd >= 0 ? write_old(w, s, bytes, n, &refused)
-                                     : write_new(w, stream, bytes, n, &refused);
+        size_t used =
+            s->old_fd >= 0 ? write_old(w, s, bytes, n, &refused) : write_new(w, stream, bytes, n, &refused);
         if (refused > 0) {
             refused += n - used;
             add_missing(s, refused, count_newlines(bytes + n - refused, refused), strerrordesc_np(errno));
@@ -349,6 +351,13 @@ void output_write_missing(struct output_writer *w, enum output_stream stream, ui
 }
 
 /* --- life --------------------------------------------------------------------------------------- */
+
+static void remove_older(struct output_writer *w)
+{
+    (void)unlinkat(w->dir_fd, OUTPUT_INDEX_NAME OUTPUT_OLDER, 0); /* most often there is none */
+    (void)unlinkat(w->dir_fd, "stdout.log" OUTPUT_OLDER, 0);
+    (void)unlinkat(w->dir_fd, "stderr.log" OUTPUT_OLDER, 0);
+}
 
 enum err_code output_writer_open(const char *dir, uint64_t size_cap, struct output_writer **ret,
                                  struct err *err)

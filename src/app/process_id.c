@@ -30,8 +30,9 @@ static enum err_code read_stat(pid_t pid, char *ret_state, uint64_t *ret_start, 
     const char *behind_name = strrchr(buf_cstr(&text), ')');
     unsigned long long start = 0;
     if (behind_name == NULL ||
-        sscanf(behind_name, ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-               ret_state, &start) != 2)
+        sscanf(behind_name,
+               ") %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu", ret_state,
+               &start) != 2)
         return err_set(err, ERR_INTERNAL, "%s has an unknown form", path);
     *ret_start = start;
     return ERR_OK;
@@ -59,9 +60,8 @@ bool process_is_alive(const struct process_id *id)
 {
     char state = '\0';
     uint64_t start = 0;
-    return id->pid > 0 && process_is_of_this_boot(id) &&
-           read_stat(id->pid, &state, &start, NULL) == ERR_OK && start == id->start_time && state != 'Z' &&
-           state != 'X';
+    return id->pid > 0 && process_is_of_this_boot(id) && read_stat(id->pid, &state, &start, NULL) == ERR_OK &&
+           start == id->start_time && state != 'Z' && state != 'X';
 }
 
 int process_signal_group(pid_t leader, int signal)

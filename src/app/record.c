@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { FACTS_MAX = 1 << 20, FACTS_DEPTH = 8 };
+enum { FACTS_MAX = 64 << 20, FACTS_DEPTH = 8 }; /* a file's name is as long as a request may be */
 
 static void write_diagnosis(struct json_out *out, const struct app_diagnosis *d)
 {

@@ -49,6 +49,7 @@ static void remove_done(void *arg)
     mem_free(arg);
 }
 
+/* Takes the names. What is not removed for want of memory is swept at the next start. */
 static void remove_folders(struct apps *apps, struct strlist *folders)
 {
     struct err err = {0};
@@ -57,7 +58,7 @@ static void remove_folders(struct apps *apps, struct strlist *folders)
         *job = *folders;
         *folders = (struct strlist){0};
         if (work_run(apps->options.loop, remove_run, remove_done, job, &err) != ERR_OK)
-            remove_done(job); /* swept at the next start */
+            remove_done(job);
     }
     strlist_clear(folders);
 }
@@ -103,21 +104,37 @@ void apps_sweep_folders(struct apps *apps)
 
 /* ---- by age and count ---- */
 
+struct retiring {
+    struct apps *apps;
+    char *folder;
+};
+
+/* The row is gone for good: now its folder may go. */
 static void on_removed(const struct err *err, int64_t id, bool replayed, void *arg)
 {
+    struct retiring *r = arg;
+    struct strlist folders = {0};
     (void)replayed;
-    (void)arg;
     if (err->code != ERR_OK)
         log_warn("a retired application comes back at the next start", LOG_I("id", id),
                  LOG_S("why", err->msg));
+    else if (strlist_add(&folders, r->folder) == 0)
+        remove_folders(r->apps, &folders);
+    mem_free(r->folder);
+    mem_free(r);
 }
 
-static void retire(struct apps *apps, enum app_kind kind, int64_t id, struct strlist *folders)
+/* False: out of memory, it stays for now. */
+static bool retire(struct apps *apps, enum app_kind kind, int64_t id)
 {
-    cleanup(mem_freep) char *folder = apps_folder(apps, kind, id);
-    if (folder == NULL || strlist_add(folders, folder) != 0)
-        return;
-    store_remove_app(apps->options.store, app_kind_name(kind), id, on_removed, NULL);
+    struct retiring *r = mem_calloc(1, sizeof *r);
+    if (r == NULL || (r->folder = apps_folder(apps, kind, id)) == NULL) {
+        mem_free(r);
+        return false;
+    }
+    r->apps = apps;
+    store_remove_app(apps->options.store, app_kind_name(kind), id, on_removed, r);
+    return true;
 }
 
 static bool is_retirable(const struct app *app)
@@ -125,41 +142,68 @@ static bool is_retirable(const struct app *app)
     return app_state_is_end(app->info.state) && app->forgetting == NULL && !app->writing && !app->dirty;
 }
 
-void apps_retire(struct apps *apps)
+/* How far retiring has come in one turn. */
+struct retirement {
+    int64_t oldest; /* what ended before it goes, whatever the count */
+    size_t ended;   /* applications that are left */
+    unsigned removed;
+};
+
+static bool is_due(const struct apps *apps, const struct retirement *t, int64_t ended_ms)
 {
-    const struct settings *settings = apps->options.settings;
-    int64_t oldest = clock_wall_ms() - settings->retain.age_ms;
-    struct strlist folders = {0};
-    if (store_trouble(apps->options.store) != NULL)
-        return; /* rows could not be removed now */
+    return t->removed < REMOVALS_PER_TICK &&
+           (ended_ms < t->oldest || (int64_t)t->ended > apps->options.settings->retain.count);
+}
+
+static size_t count_ended(const struct apps *apps)
+{
     size_t ended = apps->n_forgotten;
     for (int kind = 0; kind < APP_KINDS; kind++)
         for (size_t i = 0; i < apps->kinds[kind].n; i++)
             ended += app_state_is_end(apps->kinds[kind].items[i]->info.state);
-    for (size_t i = 0; i < apps->n_forgotten && folders.n < REMOVALS_PER_TICK;) {
+    return ended;
+}
+
+static void retire_forgotten(struct apps *apps, struct retirement *t)
+{
+    for (size_t i = 0; i < apps->n_forgotten;) {
         struct forgotten f = apps->forgotten[i];
-        if (f.ended_ms >= oldest && (int64_t)ended <= settings->retain.count) {
+        if (!is_due(apps, t, f.ended_ms) || !retire(apps, f.kind, f.id)) {
             i++;
             continue;
         }
-        retire(apps, f.kind, f.id, &folders);
         apps->forgotten[i] = apps->forgotten[--apps->n_forgotten];
-        ended--;
+        t->ended--;
+        t->removed++;
     }
-    for (int kind = 0; kind < APP_KINDS; kind++) {
-        for (size_t i = 0; i < apps->kinds[kind].n && folders.n < REMOVALS_PER_TICK;) {
-            struct app *app = apps->kinds[kind].items[i];
-            if (!is_retirable(app) ||
-                (app->info.ended_ms >= oldest && (int64_t)ended <= settings->retain.count)) {
-                i++;
-                continue;
-            }
-            retire(apps, app->info.kind, app->info.id, &folders);
-            app_list_remove(&apps->kinds[kind], app);
-            app_changed(app);
-            app_free(app);
-            ended--;
+}
+
+static void retire_listed(struct apps *apps, enum app_kind kind, struct retirement *t)
+{
+    struct app_list *l = &apps->kinds[kind];
+    for (size_t i = 0; i < l->n;) {
+        struct app *app = l->items[i];
+        if (!is_retirable(app) || !is_due(apps, t, app->info.ended_ms) || !retire(apps, kind, app->info.id)) {
+            i++;
+            continue;
         }
+        app_list_remove(l, app);
+        app_changed(app);
+        app_free(app);
+        t->ended--;
+        t->removed++;
     }
-    remove_folders(apps, &folders);
+}
+
+void apps_retire(struct apps *apps)
+{
+    if (store_trouble(apps->options.store) != NULL)
+        return; /* rows could not be removed now */
+    struct retirement t = {
+        .oldest = clock_wall_ms() - apps->options.settings->retain.age_ms,
+        .ended = count_ended(apps),
+    };
+    retire_forgotten(apps, &t);
+    for (int kind = 0; kind < APP_KINDS; kind++)
+        retire_listed(apps, (enum app_kind)kind, &t);
 }

@@ -151,10 +151,10 @@ static enum err_code start(struct serve *s, struct err *err)
  * the loop runs empty, and only then is memory freed. */
 static void stop(struct serve *s)
 {
-    http_server_close(s->http);
     store_close(s->store);
     if (s->apps != NULL)
         apps_stop(s->apps);
+    http_server_close(s->http); /* sends what these two have answered */
     if (s->spark != NULL)
         spark_stop_training(s->spark);
     uv_close((uv_handle_t *)&s->on_term, NULL);

@@ -27,7 +27,7 @@ static void batch_get(struct http_request *r, void *arg)
     struct app *app = livy_find(l, r);
     if (app == NULL || !access_effective_user(l->access, r, &user))
         return;
-    views_reply_batch(l, r, app, access_may_view(l->access, user, app_info(app)));
+    views_reply_batch(l, r, app, access_may_view(l->access, user, app_info(app)) ? VIEW_LOG : VIEW_PUBLIC);
 }
 
 static void batch_state(struct http_request *r, void *arg)

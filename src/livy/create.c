@@ -279,7 +279,7 @@ static void reply_created(struct livy *l, struct http_request *r, const struct a
     struct json_out out;
     json_out_open(&out, &body);
     json_out_object(&out, NULL);
-    view_batch_keys(&out, app, true);
+    view_batch_keys(&out, app, VIEW_LOG);
     json_out_end_object(&out);
     struct http_answer *answer = http_answer_new(201, HTTP_JSON, &body);
     (void)snprintf(location, sizeof location, "%s/batches/%" PRId64, http_server_base_path(l->server),

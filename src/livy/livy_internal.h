@@ -59,13 +59,15 @@ bool access_proxy_user(const struct access *a, struct http_request *r, const cha
 
 struct ready *ready_new(void);
 void ready_free(struct ready *ready);
+/* How much of a batch is shown: what everybody may see; also the words of its output in `reason` and
+ * `diagnosis`; also its last lines. */
+enum view { VIEW_PUBLIC, VIEW_WORDS, VIEW_LOG };
 /* The keys of a batch, without the enclosing braces. */
-void view_batch_keys(struct json_out *out, const struct app *app, bool with_log);
-void view_diagnosis(struct json_out *out, const struct app_info *info);
+void view_batch_keys(struct json_out *out, const struct app *app, enum view view);
 const char *view_state(const struct app_info *info); /* Livy's word for the state */
 const char *view_state_of_row(const struct store_app *row);
 void view_time(struct json_out *out, const char *key, int64_t wall_ms); /* null when 0 */
-void views_reply_batch(struct livy *l, struct http_request *r, struct app *app, bool with_log);
+void views_reply_batch(struct livy *l, struct http_request *r, struct app *app, enum view view);
 void views_reply_list(struct livy *l, struct http_request *r, int64_t from, int64_t size, const char *user);
 
 /* ---- paths.c: which files a request may name (no state) ---- */

@@ -72,6 +72,12 @@ static bool lies_in(const char *path, const char *folder)
     return strncmp(path, folder, n) == 0 && (path[n] == '/' || path[n] == '\0' || n == 1);
 }
 
+/* Escaped dots and slashes come back when Spark decodes the URI, behind the back of any check here. */
+static bool hides_segments(const char *path)
+{
+    return strcasestr(path, "%2e") != NULL || strcasestr(path, "%2f") != NULL;
+}
+
 static enum err_code check_local(const struct livy *l, const char *path, struct err *err)
 {
     if (l->local_files_everywhere)
@@ -80,7 +86,7 @@ static enum err_code check_local(const struct livy *l, const char *path, struct 
     if (plain == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     const struct strlist *dirs = &l->settings->spark.local_dirs;
-    for (size_t i = 0; i < dirs->n; i++)
+    for (size_t i = 0; i < dirs->n && !hides_segments(plain); i++)
         if (lies_in(plain, dirs->items[i]))
             return ERR_OK;
     return err_set(err, ERR_INVALID,

@@ -49,7 +49,7 @@ static void write_record(struct livy *l, struct json_out *out, const struct stor
                          const struct app *app)
 {
     if (app != NULL)
-        view_batch_keys(out, app, false);
+        view_batch_keys(out, app, VIEW_WORDS);
     else
         write_deleted(out, row);
     if (row->pid != 0)

@@ -120,10 +120,10 @@ void view_time(struct json_out *out, const char *key, int64_t wall_ms)
     json_out_str(out, key, wall_ms != 0 ? text : NULL);
 }
 
-void view_diagnosis(struct json_out *out, const struct app_info *info)
+static void view_diagnosis(struct json_out *out, const struct app_info *info, enum view view)
 {
     const struct app_diagnosis *d = &info->diagnosis;
-    if (!app_state_is_end(info->state)) {
+    if (!app_state_is_end(info->state) || view == VIEW_PUBLIC) {
         json_out_null(out, "diagnosis");
         return;
     }
@@ -148,7 +148,7 @@ void view_diagnosis(struct json_out *out, const struct app_info *info)
     json_out_end_object(out);
 }
 
-static void view_app_info(struct json_out *out, const struct app_info *info)
+static void view_app_info(struct json_out *out, const struct app_info *info, const char *reason)
 {
     char exit_code[16];
     (void)snprintf(exit_code, sizeof exit_code, "%d", info->diagnosis.exit_code);
@@ -157,18 +157,18 @@ static void view_app_info(struct json_out *out, const struct app_info *info)
     json_out_null(out, "driverLogUrl");
     json_out_str(out, "sparkUiUrl", info->ui_url);
     json_out_null(out, "executorLogUrls");
-    if (info->reason != NULL)
-        json_out_str(out, "reason", info->reason);
+    if (reason != NULL)
+        json_out_str(out, "reason", reason);
     if (exited)
         json_out_str(out, "exitCode", exit_code);
     json_out_end_object(out);
 }
 
-static void view_tail(struct json_out *out, const struct app_info *info, bool with_log)
+static void view_tail(struct json_out *out, const struct app_info *info, enum view view)
 {
     enum { SHOWN = APP_TAIL_LINES };
     json_out_array(out, "log");
-    if (with_log) {
+    if (view == VIEW_LOG) {
         /* Of "stdout: ", the lines, "\nstderr: " the last ten. */
         size_t n = info->tail.n;
         size_t skip = n + 1 > SHOWN ? n + 1 - SHOWN : 0;
@@ -181,35 +181,36 @@ static void view_tail(struct json_out *out, const struct app_info *info, bool wi
     json_out_end_array(out);
 }
 
-void view_batch_keys(struct json_out *out, const struct app *app, bool with_log)
+void view_batch_keys(struct json_out *out, const struct app *app, enum view view)
 {
     const struct app_info *info = app_info(app);
     size_t place = app_queue_position(app);
+    const char *reason = view != VIEW_PUBLIC || !app_state_is_end(info->state) ? info->reason : NULL;
     json_out_int(out, "id", info->id);
     json_out_str(out, "name", info->name);
     json_out_str(out, "owner", info->owner);
     json_out_str(out, "proxyUser", info->proxy_user);
     json_out_str(out, "state", view_state(info));
     json_out_str(out, "appId", info->app_id);
-    view_app_info(out, info);
-    view_tail(out, info, with_log);
+    view_app_info(out, info, reason);
+    view_tail(out, info, view);
     json_out_str(out, "master", info->master);
     json_out_str(out, "file", info->file);
     view_time(out, "createdAt", info->created_ms);
     view_time(out, "startedAt", info->started_ms);
     view_time(out, "endedAt", info->ended_ms);
-    json_out_str(out, "reason", info->reason);
+    json_out_str(out, "reason", reason);
     if (place > 0)
         json_out_int(out, "queuePosition", (int64_t)place);
     else
         json_out_null(out, "queuePosition");
-    view_diagnosis(out, info);
+    view_diagnosis(out, info, view);
 }
 
-static void view_batch(struct json_out *out, const struct app *app, bool with_log)
+static void view_batch(struct json_out *out, const struct app *app, enum view view)
 {
     json_out_object(out, NULL);
-    view_batch_keys(out, app, with_log);
+    view_batch_keys(out, app, view);
     json_out_end_object(out);
 }
 
@@ -219,20 +220,20 @@ struct waiting_batch {
     struct livy *livy;
     struct http_request *request;
     int64_t id;
-    bool with_log;
+    enum view view;
 };
 
-static void reply_batch_now(struct livy *l, struct http_request *r, const struct app *app, bool with_log)
+static void reply_batch_now(struct livy *l, struct http_request *r, const struct app *app, enum view view)
 {
     char key[128];
-    (void)snprintf(key, sizeof key, "batch %" PRId64 " %d", app_info(app)->id, with_log);
+    (void)snprintf(key, sizeof key, "batch %" PRId64 " %d", app_info(app)->id, (int)view);
     uint64_t revision = app_revision(app);
     struct http_answer *answer = ready_get(l->ready, key, revision);
     if (answer == NULL) {
         cleanup(buf_clear) struct buf body = BUF(BATCH_BYTES_MAX);
         struct json_out out;
         json_out_open(&out, &body);
-        view_batch(&out, app, with_log);
+        view_batch(&out, app, view);
         answer = http_answer_new(200, HTTP_JSON, &body);
         if (answer != NULL)
             ready_put(l->ready, key, revision, answer);
@@ -248,13 +249,13 @@ static void on_batch_tail(void *arg)
     if (app == NULL)
         livy_reply_msg(w.request, 404, "Session '%" PRId64 "' not found.", w.id);
     else
-        reply_batch_now(w.livy, w.request, app, w.with_log);
+        reply_batch_now(w.livy, w.request, app, w.view);
 }
 
-void views_reply_batch(struct livy *l, struct http_request *r, struct app *app, bool with_log)
+void views_reply_batch(struct livy *l, struct http_request *r, struct app *app, enum view view)
 {
-    if (app_info(app)->tail_known || !with_log) {
-        reply_batch_now(l, r, app, with_log);
+    if (app_info(app)->tail_known || view != VIEW_LOG) {
+        reply_batch_now(l, r, app, view);
         return;
     }
     struct waiting_batch *w = mem_calloc(1, sizeof *w);
@@ -262,7 +263,7 @@ void views_reply_batch(struct livy *l, struct http_request *r, struct app *app, 
         http_reply(r, NULL);
         return;
     }
-    *w = (struct waiting_batch){l, r, app_info(app)->id, with_log};
+    *w = (struct waiting_batch){l, r, app_info(app)->id, view};
     apps_load_tails(l->apps, &app, 1, on_batch_tail, w);
 }
 
@@ -298,7 +299,7 @@ static struct http_answer *make_list(struct livy *l, int64_t from, int64_t size,
     json_out_array(&out, "sessions");
     for (size_t i = first; i < first + count; i++) {
         const struct app *app = apps_at(l->apps, APP_BATCH, i);
-        view_batch(&out, app, access_may_view(l->access, user, app_info(app)));
+        view_batch(&out, app, access_may_view(l->access, user, app_info(app)) ? VIEW_LOG : VIEW_PUBLIC);
     }
     json_out_end_array(&out);
     json_out_end_object(&out);

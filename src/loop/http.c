@@ -310,6 +310,11 @@ static enum MHD_Result send_error(struct http_request *r, int status, const char
     return r->answer != NULL ? send_answer(r) : MHD_NO;
 }
 
+static enum err_code too_large(const struct http_server *s, struct err *err)
+{
+    return err_set(err, ERR_TOO_LARGE, "the body is larger than server.body_limit, %zu bytes", s->body_limit);
+}
+
 /* Replaces a gzip body by what it holds, within the same limit. */
 static enum err_code gunzip(struct buf *body, struct err *err)
 {
@@ -384,8 +389,10 @@ static void dispatch(struct http_request *r)
     if (err.code == ERR_OK && r->body.failed == ERR_OK && encoding != NULL &&
         strcasecmp(encoding, "gzip") == 0 && r->body.len > 0)
         (void)gunzip(&r->body, &err);
-    if (err.code == ERR_OK && buf_check(&r->body, &err) == ERR_TOO_LARGE)
-        err_set(&err, ERR_TOO_LARGE, "the body is larger than server.body_limit, %zu bytes", s->body_limit);
+    if (err.code == ERR_OK)
+        (void)buf_check(&r->body, &err);
+    if (err.code == ERR_TOO_LARGE)
+        (void)too_large(s, &err);
     if (err.code == ERR_NOT_FOUND) {
         http_reply(r, http_answer_empty(404, HTTP_JSON));
         return;
@@ -411,10 +418,8 @@ static enum MHD_Result begin_request(struct http_request *r, const char *method)
     int64_t length = 0;
     if (announced != NULL && (parse_i64(announced, 0, INT64_MAX, &length, NULL) != ERR_OK ||
                               (uint64_t)length > r->server->body_limit)) {
-        char text[96];
-        (void)snprintf(text, sizeof text, "the body is larger than server.body_limit, %zu bytes",
-                       r->server->body_limit);
-        return send_error(r, 413, text);
+        struct err err;
+        return send_error(r, err_http_status(too_large(r->server, &err)), err.msg);
     }
     return MHD_YES;
 }
@@ -427,8 +432,8 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *connection, c
     (void)url;
     (void)version;
     struct http_request *r = *context;
-    if (r == NULL)
-        return MHD_NO; /* no memory for the request itself */
+    if (r == NULL || (r->server->closing && r->stage != STAGE_ANSWERED))
+        return MHD_NO; /* no memory for the request itself; or nobody is there to work on it any more */
     if (r->stage == STAGE_HEADERS)
         return begin_request(r, method);
     if (r->stage == STAGE_BODY && *size > 0) {
@@ -445,8 +450,6 @@ static enum MHD_Result on_access(void *arg, struct MHD_Connection *connection, c
         dispatch(r);
     if (r->stage == STAGE_ANSWERED)
         return send_answer(r);
-    if (r->server->closing)
-        return MHD_NO;
     r->suspended = true;
     MHD_suspend_connection(connection);
     return MHD_YES;
@@ -671,9 +674,21 @@ static void start_handles(struct http_server *s)
     (void)uv_timer_start(&s->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
 }
 
+static enum err_code check_base_path(const char *path, struct err *err)
+{
+    size_t n = strlen(path);
+    if (n == 0 || (path[0] == '/' && path[n - 1] != '/'))
+        return ERR_OK;
+    return err_set(err, ERR_INVALID,
+                   "server.base_path is '%.100s'; it must begin with / and not end with it, as in /hearth",
+                   path);
+}
+
 enum err_code http_server_new(uv_loop_t *loop, const struct http_options *options, struct http_server **ret,
                               struct err *err)
 {
+    if (check_base_path(options->base_path, err) != ERR_OK)
+        return err->code;
     struct http_server *s = mem_calloc(1, sizeof *s);
     if (s == NULL || (s->base_path = mem_strdup(options->base_path)) == NULL) {
         mem_free(s);
@@ -720,7 +735,8 @@ const char *http_server_base_path(const struct http_server *s)
     return s->base_path;
 }
 
-/* libmicrohttpd does not stop while connections are suspended: they are woken to find it closing. */
+/* libmicrohttpd does not stop while connections are suspended: they are woken to find it closing. What
+ * was answered before goes out. */
 static void wake_suspended(struct http_server *s)
 {
     struct http_request *r;
@@ -730,7 +746,8 @@ static void wake_suspended(struct http_server *s)
             MHD_resume_connection(r->connection);
         r->suspended = false;
     }
-    (void)MHD_run(s->daemon);
+    for (int i = 0; i < RUNS_PER_TURN; i++)
+        (void)MHD_run(s->daemon);
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -738,7 +755,6 @@ static void on_handle_closed(uv_handle_t *handle)
     struct http_server *s = handle->data;
     if (--s->open_handles > 0)
         return;
-    wake_suspended(s);
     MHD_stop_daemon(s->daemon);
     mem_free(s->base_path);
     mem_free(s);
@@ -749,6 +765,7 @@ void http_server_close(struct http_server *s)
     if (s == NULL || s->closing)
         return;
     s->closing = true;
+    wake_suspended(s);
     uv_close((uv_handle_t *)&s->poll, on_handle_closed);
     uv_close((uv_handle_t *)&s->again, on_handle_closed);
     uv_close((uv_handle_t *)&s->sweep, on_handle_closed);

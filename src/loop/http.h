@@ -106,8 +106,8 @@ enum err_code http_parse_listen(const char *listen, char host[64], uint16_t *ret
 /* True for 127.0.0.0/8 and ::1. */
 bool http_is_loopback(const char *host);
 
-/* Stops listening and closes all connections; requests still being worked on keep their memory until
- * they are answered, into the void. */
+/* Sends the answers that were given, stops listening and closes all connections; requests still being
+ * worked on keep their memory until they are answered, into the void. */
 void http_server_close(struct http_server *s);
 
 #endif

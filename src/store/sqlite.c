@@ -5,9 +5,11 @@
  */
 #include "store/db.h"
 
+#include "base/io.h"
 #include "base/mem.h"
 #include "base/strs.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <string.h>
 
@@ -64,8 +66,8 @@ static const char *const sql[STATEMENTS] = {
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, 'main')",
     [SQL_APP_UPDATE] =
         "UPDATE application SET version = version + 1, state = ?4, name = ?5, owner = ?6, proxy_user = ?7, "
-        "app_id = ?8, reason = ?9, facts = ?10, memory = ?11, pid = ?12, last_event = ?13, created_ms = ?14, "
-        "started_ms = ?15, ended_ms = ?16, forgotten_ms = ?17 WHERE kind = ?1 AND id = ?2 AND version = ?3",
+        "app_id = ?8, reason = ?9, facts = ?10, memory = ?11, pid = ?12, last_event = ?13, started_ms = ?15, "
+        "ended_ms = ?16, forgotten_ms = ?17 WHERE kind = ?1 AND id = ?2 AND version = ?3",
     [SQL_APP_REMOVE] = "DELETE FROM application WHERE kind = ?1 AND id = ?2",
     [SQL_NOTES_REMOVE] = "DELETE FROM note WHERE kind = ?1 AND id = ?2",
     [SQL_KEYS_REMOVE] = "DELETE FROM request_key WHERE kind = ?1 AND id = ?2",
@@ -204,11 +206,21 @@ static enum err_code take_fence(struct db *d, struct err *err)
     return d->fence > 0 ? ERR_OK : db_error(d, err, "registering this node");
 }
 
+/* Makes a new database readable for us alone: submissions may hold secrets. SQLite gives the files beside
+ * it the same rights. */
+static void make_private(const char *path)
+{
+    cleanup(io_closep) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    (void)fd; /* it exists; or it cannot be made, which SQLite then tells */
+}
+
 static enum err_code open_handle(struct db *d, const char *dir, int flags, struct err *err)
 {
     cleanup(mem_freep) char *path = mem_printf("%s/hearth.db", dir);
     if (path == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
+    if ((flags & SQLITE_OPEN_CREATE) != 0)
+        make_private(path);
     if (sqlite3_open_v2(path, &d->handle, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
         return d->handle != NULL ? db_error(d, err, path) : err_set(err, ERR_NOMEM, "out of memory");
     (void)sqlite3_extended_result_codes(d->handle, 0);
@@ -283,7 +295,7 @@ enum err_code db_begin(struct db *d, struct err *err)
     if (mine)
         return ERR_OK;
     db_rollback(d);
-    return err_set(err, ERR_CONFLICT, "another hearth has taken over this database; this one writes no more");
+    return err_set(err, ERR_IO, "another hearth has taken over this database; this one writes no more");
 }
 
 enum err_code db_commit(struct db *d, struct err *err)

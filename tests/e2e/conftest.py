@@ -99,9 +99,9 @@ def shared(request, tmp_path_factory, spark_home):
     harness.remove_tree(folder)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def spark_server(request, tmp_path_factory, spark_home):
-    """One server with real Spark for all tests of a module that submit well-behaved programs."""
+    """One server with real Spark, and with the archive of its classes, for all tests that do not break it."""
     folder = tmp_path_factory.mktemp("spark")
     server = harness.Hearth(folder, spark_home).start()
     harness.until(lambda: server.status()["spark"]["archive"] != "training", 120, "the archive of Spark's classes")

@@ -27,6 +27,9 @@ BINARY = Path(os.environ.get("HEARTH_BIN", HERE.parent.parent / "build" / "heart
 # Everything under a memory checker is slower; limits that a healthy run never meets may be generous.
 PATIENCE = float(os.environ.get("HEARTH_TEST_PATIENCE", "1"))
 
+# A program built with a sanitizer holds several times the memory.
+SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
+
 FINAL = ("success", "dead", "killed")
 ALIVE = ("starting", "running")
 

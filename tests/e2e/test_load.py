@@ -4,7 +4,7 @@ import threading
 
 import requests
 
-from harness import FINAL, fake, resident_bytes, until
+from harness import FINAL, SANITIZED, fake, resident_bytes, until
 
 
 def all_ended(server):
@@ -37,7 +37,7 @@ def test_fifty_posts_by_fifty_connections_are_all_accepted_and_run_in_20_mb(make
 
     until(ended, 60, "all fifty to end")
     assert {b["state"] for b in server.get("/batches").json()["sessions"]} == {"success"}
-    assert most < 20 << 20, most
+    assert SANITIZED or most < 20 << 20, most
 
 
 def test_five_hundred_idle_connections_do_not_keep_others_out(plain):
@@ -48,7 +48,7 @@ def test_five_hundred_idle_connections_do_not_keep_others_out(plain):
         for _ in range(500):
             idle.append(wire.connect(plain))
         assert plain.get("/version").status_code == 200
-        assert resident_bytes(plain.pid) < 40 << 20
+        assert SANITIZED or resident_bytes(plain.pid) < 40 << 20
     finally:
         for s in idle:
             s.close()

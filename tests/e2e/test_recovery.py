@@ -256,4 +256,3 @@ def test_the_jvm_that_makes_the_archive_ends_with_its_server(make_hearth):
     server.restart()
     until(lambda: not alive(first), 5, "the training of the killed server to end")
     assert len(training()) <= 1
-    until(lambda: server.status()["spark"]["archive"] == "ready", 120, lambda: server.status()["spark"])

@@ -44,7 +44,7 @@ struct rig {
 
 static struct rig rig;
 
-static int rig_up(void **state)
+static inline int rig_up(void **state)
 {
     (void)state;
     rig = (struct rig){.from = 1, .told = BUF(1 << 20)};
@@ -52,14 +52,14 @@ static int rig_up(void **state)
     return mkdtemp(rig.dir) != NULL && uv_loop_init(&rig.loop) == 0 ? 0 : -1;
 }
 
-static void rig_unfollow(void)
+static inline void rig_unfollow(void)
 {
     follow_close(rig.follower);
     rig.follower = NULL;
     (void)uv_run(&rig.loop, UV_RUN_DEFAULT);
 }
 
-static int rig_down(void **state)
+static inline int rig_down(void **state)
 {
     (void)state;
     rig_unfollow();
@@ -67,14 +67,14 @@ static int rig_down(void **state)
         (void)kill(rig.guard, SIGKILL);
         (void)waitpid(rig.guard, NULL, 0);
     }
-    if (rig.ran_guard)
+    if (rig.ran_guard && !rig.has_ended)
         (void)process_signal_group((pid_t)rig.driver, SIGKILL); /* never a pid that a test made up */
     buf_clear(&rig.told);
     return uv_loop_close(&rig.loop) == 0 && io_remove_tree(rig.dir, NULL) == ERR_OK ? 0 : -1;
 }
 
 /* Writes launch.json for `/bin/sh -c script`. */
-static void rig_launch(const char *script, uint64_t log_size, uint64_t memory_limit)
+static inline void rig_launch(const char *script, uint64_t log_size, uint64_t memory_limit)
 {
     struct guard_launch l = {.log_size = log_size, .memory_limit = memory_limit};
     struct err err;
@@ -87,7 +87,7 @@ static void rig_launch(const char *script, uint64_t log_size, uint64_t memory_li
 }
 
 /* `point`: what HEARTH_POINT is to be, or NULL. */
-static void rig_start_at(const char *point)
+static inline void rig_start_at(const char *point)
 {
     rig.guard = fork();
     rig.ran_guard = true;
@@ -99,14 +99,14 @@ static void rig_start_at(const char *point)
     }
 }
 
-static void rig_start(const char *script)
+static inline void rig_start(const char *script)
 {
     rig_launch(script, 1 << 20, 0);
     rig_start_at(NULL);
 }
 
 /* Its exit code, or minus the signal. */
-static int rig_wait_guard(void)
+static inline int rig_wait_guard(void)
 {
     int status;
     assert_int_equal(waitpid(rig.guard, &status, 0), rig.guard);
@@ -114,7 +114,7 @@ static int rig_wait_guard(void)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
-static void rig_kill_guard(void)
+static inline void rig_kill_guard(void)
 {
     assert_true(rig.guard > 1);
     assert_int_equal(kill(rig.guard, SIGKILL), 0);
@@ -122,20 +122,22 @@ static void rig_kill_guard(void)
 }
 
 static const char *const rig_words[] = {
-    [FOLLOW_STARTED] = "STARTED",     [FOLLOW_REFUSED] = "REFUSED",         [FOLLOW_HELLO] = "HELLO",
-    [FOLLOW_APP_ID] = "APP_ID",       [FOLLOW_STATE] = "STATE",             [FOLLOW_CLOSED] = "CLOSED",
-    [FOLLOW_STOP_SENT] = "STOP_SENT", [FOLLOW_SIGNAL_SENT] = "SIGNAL_SENT", [FOLLOW_EXIT] = "EXIT",
-    [FOLLOW_OUTPUT] = "OUTPUT",       [FOLLOW_ABSENT] = "ABSENT",           [FOLLOW_LOST] = "LOST",
+    [FOLLOW_STARTED] = "STARTED",     [FOLLOW_REFUSED] = "REFUSED",
+    [FOLLOW_HELLO] = "HELLO",         [FOLLOW_APP_ID] = "APP_ID",
+    [FOLLOW_STATE] = "STATE",         [FOLLOW_CLOSED] = "CLOSED",
+    [FOLLOW_STOP_SENT] = "STOP_SENT", [FOLLOW_SIGNAL_SENT] = "SIGNAL_SENT",
+    [FOLLOW_EXIT] = "EXIT",           [FOLLOW_OUTPUT] = "OUTPUT",
+    [FOLLOW_ABSENT] = "ABSENT",       [FOLLOW_LOST] = "LOST",
 };
 
-static void rig_note(const struct follow_event *e)
+static inline void rig_note(const struct follow_event *e)
 {
     buf_printf(&rig.told, "%s%s", rig.told.len > 0 ? " " : "", rig_words[e->kind]);
     if (e->kind == FOLLOW_STATE || e->kind == FOLLOW_APP_ID || e->kind == FOLLOW_HELLO)
         buf_printf(&rig.told, "(%s)", e->text);
 }
 
-static void rig_on_event(const struct follow_event *e, void *arg)
+static inline void rig_on_event(const struct follow_event *e, void *arg)
 {
     (void)arg;
     assert_false(rig.has_ended); /* nothing comes after an end */
@@ -155,20 +157,20 @@ static void rig_on_event(const struct follow_event *e, void *arg)
         rig.react(&rig, e);
 }
 
-static void rig_follow(int64_t patience_ms)
+static inline void rig_follow(int64_t patience_ms)
 {
     rig.has_ended = false;
     rig.follower = follow_new(&rig.loop, rig.dir, rig.from, patience_ms, rig_on_event, NULL);
     assert_non_null(rig.follower);
 }
 
-static void rig_on_tick(uv_timer_t *timer)
+static inline void rig_on_tick(uv_timer_t *timer)
 {
     (void)timer; /* it is there to wake the loop */
 }
 
 /* Runs the loop until the condition holds. */
-static void rig_until(bool (*holds)(void))
+static inline void rig_until(bool (*holds)(void))
 {
     int64_t deadline = clock_mono_ms() + PATIENCE_MS;
     uv_timer_t tick;
@@ -183,13 +185,13 @@ static void rig_until(bool (*holds)(void))
         fail_msg("it did not come to that; told so far: %s", buf_cstr(&rig.told));
 }
 
-static bool rig_is_over(void)
+static inline bool rig_is_over(void)
 {
     return rig.has_ended;
 }
 
 /* Follows to the end; the guard must end as it should. */
-static void rig_follow_to_end(void)
+static inline void rig_follow_to_end(void)
 {
     if (rig.follower == NULL)
         rig_follow(PATIENCE_MS);
@@ -197,14 +199,14 @@ static void rig_follow_to_end(void)
     rig_unfollow();
 }
 
-static bool rig_has_file(const char *name)
+static inline bool rig_has_file(const char *name)
 {
     char path[300];
     (void)snprintf(path, sizeof path, "%s/%s", rig.dir, name);
     return io_exists(path);
 }
 
-static void rig_read(const char *name, struct buf *into)
+static inline void rig_read(const char *name, struct buf *into)
 {
     char path[300];
     struct err err;
@@ -213,7 +215,7 @@ static void rig_read(const char *name, struct buf *into)
         fail_msg("%s", err.msg);
 }
 
-static void rig_expect_file(const char *name, const char *content)
+static inline void rig_expect_file(const char *name, const char *content)
 {
     cleanup(buf_clear) struct buf text = BUF(1 << 20);
     rig_read(name, &text);

@@ -96,10 +96,11 @@ static void a_driver_of_another_boot_is_lost_at_once(void **state)
 {
     (void)state;
     char command[600];
-    (void)snprintf(command, sizeof command,
-                   "printf '{\"seq\":1,\"wall\":1,\"mono\":1,\"event\":\"started\",\"pid\":2147483000,\"startTime\":1,"
-                   "\"bootId\":\"x\"}\\n' >%s/events",
-                   rig.dir);
+    (void)snprintf(
+        command, sizeof command,
+        "printf '{\"seq\":1,\"wall\":1,\"mono\":1,\"event\":\"started\",\"pid\":2147483000,\"startTime\":1,"
+        "\"bootId\":\"x\"}\\n' >%s/events",
+        rig.dir);
     assert_int_equal(system(command), 0);
     rig_follow_to_end();
     assert_string_equal(buf_cstr(&rig.told), "STARTED LOST");
@@ -148,11 +149,9 @@ static void it_may_be_closed_inside_its_callback(void **state)
 static void a_folder_with_a_very_long_name_works(void **state)
 {
     (void)state;
+    static const char part[] = "/0123456789012345678901234567890123456789";
     char deep[200];
-    memset(deep, 'd', sizeof deep);
-    (void)snprintf(deep, sizeof deep, "%s/%s", rig.dir, "0123456789012345678901234567890123456789/"
-                                                         "0123456789012345678901234567890123456789/"
-                                                         "0123456789012345678901234567890123456789");
+    (void)snprintf(deep, sizeof deep, "%.40s%s%s%s", rig.dir, part, part, part);
     struct err err;
     char top[256];
     (void)snprintf(top, sizeof top, "%s", rig.dir);

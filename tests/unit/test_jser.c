@@ -133,7 +133,7 @@ static void a_stream_cut_anywhere_waits_for_more_and_then_goes_on(void **state)
     for (size_t i = 0; i < N_GOOD; i++) {
         cleanup(buf_clear) struct buf in = BUF(1 << 20);
         load(good[i], &in);
-        for (size_t cut = 0; cut < in.len; cut += in.len > 4000 ? 13 : 1) {
+        for (size_t cut = 0; cut<in.len; cut += in.len> 4000 ? 13 : 1) {
             struct err err = {0};
             const struct jser_value *v = NULL;
             struct jser_reader *r = jser_reader_new(&wide);
@@ -151,7 +151,7 @@ static void a_broken_stream_cut_anywhere_gives_no_value(void **state)
     for (size_t i = 0; i < N_BROKEN; i++) {
         cleanup(buf_clear) struct buf in = BUF(1 << 20);
         load(broken[i].name, &in);
-        for (size_t cut = 0; cut < in.len; cut += in.len > 4000 ? 97 : 1) {
+        for (size_t cut = 0; cut<in.len; cut += in.len> 4000 ? 97 : 1) {
             struct err err = {0};
             const struct jser_value *v = NULL;
             struct jser_reader *r = jser_reader_new(&wide);
@@ -265,8 +265,8 @@ static void arrays_of_numbers_keep_sign_and_size(void **state)
 {
     (void)state;
     const struct jser_value *v = NULL;
-    struct jser_reader *r = open_bytes(
-        STREAM("ur\0\2[S\0\0\0\0\0\0\0\0\2\0\0xp\0\0\0\3\x00\x01\xff\xfe\x80\x00"), &v);
+    struct jser_reader *r =
+        open_bytes(STREAM("ur\0\2[S\0\0\0\0\0\0\0\0\2\0\0xp\0\0\0\3\x00\x01\xff\xfe\x80\x00"), &v);
     assert_int_equal(v->u.array.count, 3);
     assert_int_equal(jser_array_integer(v, 0), 1);
     assert_int_equal(jser_array_integer(v, 1), -2);
@@ -344,7 +344,8 @@ static void malformed_text_headers_and_codes_are_refused(void **state)
         {"GET / HTTP", 10},
         {"\xac\xed\0\6p", 5},
         {STREAM("t\0\1\xff")},
-        {STREAM("t\0\2\xc3""A")},
+        {STREAM("t\0\2\xc3"
+                "A")},
         {STREAM("t\0\4\xf0\x9d\x84\x9e")},
         {STREAM("x")},
         {STREAM("\x01")},

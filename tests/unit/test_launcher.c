@@ -18,8 +18,7 @@
 #define MESSAGE "r\x00\x32" P "Message\xBA\x91\x30\x69\x56\xCA\x88\x35\x02\x00\x00xp"
 #define HELLO                                                                                                \
     "sr\x00\x30" P "Hello\x7F\x5A\xFA\xC8\x65\x17\xB0\xCD\x02\x00\x02"                                       \
-    "L\x00\x06secrett\x00\x12Ljava/lang/String;L\x00\x0CsparkVersionq\x00\x7E\x00\x01x" MESSAGE              \
-    "t\x00\x06"                                                                                              \
+    "L\x00\x06secrett\x00\x12Ljava/lang/String;L\x00\x0CsparkVersionq\x00\x7E\x00\x01x" MESSAGE "t\x00\x06"  \
     "abc123t\x00\x05"                                                                                        \
     "3.5.7"
 #define APP_ID                                                                                               \
@@ -31,8 +30,9 @@
     "L\x00\x05statet\x00\x30Lorg/apache/spark/launcher/SparkAppHandle$State;xq\x00\x7E\x00\x02"              \
     "~r\x00\x2Eorg.apache.spark.launcher.SparkAppHandle$State\0\0\0\0\0\0\0\0\x12\x00\x00x"                  \
     "r\x00\x0Ejava.lang.Enum\0\0\0\0\0\0\0\0\x12\x00\x00xpt\x00\x07RUNNING"
-#define FINISHED "sq\x00\x7E\x00\x09~q\x00\x7E\x00\x0Ct\x00\x08"                                             \
-                 "FINISHED"
+#define FINISHED                                                                                             \
+    "sq\x00\x7E\x00\x09~q\x00\x7E\x00\x0Ct\x00\x08"                                                          \
+    "FINISHED"
 
 static const char captured[] = HEADER HELLO APP_ID RUNNING FINISHED;
 
@@ -152,7 +152,8 @@ static void a_stream_has_an_end_to_its_size(void **state)
 static void stop_is_what_sparks_own_launcher_sends(void **state)
 {
     (void)state;
-    static const char expected[] = HEADER "sr\x00\x2F" P "Stop\x18\x05\x48\x2f\x54\xcd\x23\x01\x02\x00\x00x" MESSAGE;
+    static const char expected[] =
+        HEADER "sr\x00\x2F" P "Stop\x18\x05\x48\x2f\x54\xcd\x23\x01\x02\x00\x00x" MESSAGE;
     cleanup(buf_clear) struct buf out = BUF(4096);
     launcher_write_header(&out);
     assert_int_equal(out.len, 4);

@@ -130,7 +130,8 @@ static void no_output_is_no_lines(void **state)
     expect_range(OUTPUT_ONLY_STDERR, 0, 10, "", 0);
     output_writer_close(w);
     uint64_t total = 1;
-    assert_int_equal(output_read("/nowhere/at/all", OUTPUT_MERGED, 0, 1, add_line, NULL, &total, NULL), ERR_OK);
+    assert_int_equal(output_read("/nowhere/at/all", OUTPUT_MERGED, 0, 1, add_line, NULL, &total, NULL),
+                     ERR_OK);
     assert_int_equal(total, 0);
 }
 
@@ -212,7 +213,8 @@ static void write_something(struct author *a)
     int s = next_random(a) % 5 == 0;
     char *rest = a->open[s];
     if (rest[0] == '\0') {
-        static const char padding[] = "........................................................................";
+        static const char padding[] =
+            "........................................................................";
         int n = next_random(a) % 7 == 0 ? (int)(next_random(a) % 70) : 0;
         (void)snprintf(rest, sizeof a->open[s], "%llu %llu %.*s\n", (unsigned long long)a->merged++,
                        (unsigned long long)a->each[s]++, n, padding);
@@ -343,8 +345,9 @@ static void the_marker_names_what_was_dropped_and_the_setting(void **state)
     unsigned long long number = 0;
     unsigned long long lines = 0;
     unsigned long long bytes = 0;
-    assert_int_equal(sscanf(buf_cstr(&got), "%llu:e:[hearth: the first %llu lines (%llu bytes)", &number, &lines,
-                            &bytes), 3);
+    assert_int_equal(
+        sscanf(buf_cstr(&got), "%llu:e:[hearth: the first %llu lines (%llu bytes)", &number, &lines, &bytes),
+        3);
     assert_int_equal(number, lines - 1);
     assert_int_equal(bytes, lines * 20);
     assert_non_null(strstr(got.data, "driver.log_size"));
@@ -412,7 +415,8 @@ static void bytes_that_the_disk_refused_are_marked(void **state)
     unsigned long long lines = 0;
     const char *marker = strstr(got.data, "[hearth: ");
     assert_non_null(marker);
-    assert_int_equal(sscanf(marker, "[hearth: %llu bytes (%llu lines) of standard output are missing", &bytes, &lines), 2);
+    assert_int_equal(
+        sscanf(marker, "[hearth: %llu bytes (%llu lines) of standard output are missing", &bytes, &lines), 2);
     assert_int_equal(bytes, 110 - (70 - 7));
     assert_int_equal(lines, 10 - (70 - 7) / 11);
     assert_non_null(strstr(got.data, ":o:after"));
@@ -501,7 +505,8 @@ static void data_cut_anywhere_is_read_without_it(void **state)
         struct check c = {.select = OUTPUT_MERGED, .next = 0};
         uint64_t total;
         truncate_in_dir("stdout.log", size);
-        assert_int_equal(output_read(dir, OUTPUT_MERGED, 0, UINT64_MAX, check_line, &c, &total, NULL), ERR_OK);
+        assert_int_equal(output_read(dir, OUTPUT_MERGED, 0, UINT64_MAX, check_line, &c, &total, NULL),
+                         ERR_OK);
         assert_int_equal(c.seen, total);
     }
 }

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Reads the #include lines of src/ and prints every arrow that points the wrong way.
+
+    doors      main  ->  cmd  ->  livy, web
+    core                 app
+    backends             spark, store
+                         loop
+                         base
+
+A module uses what stands below it, never what stands beside or above it, and no other module's
+*_internal.h. Every header opens with a comment that tells what it is for.
+"""
+
+import pathlib
+import re
+import sys
+
+LAYERS = [["base"], ["loop"], ["spark", "store"], ["app"], ["livy", "web"], ["cmd"], ["main"]]
+LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+
+
+def module_of(path):
+    """src/app/kill.c -> app; src/main.c -> main."""
+    return path.parts[0] if len(path.parts) > 1 else path.stem
+
+
+def wrong_arrow(user, included):
+    """Why `user` may not include this header, or None."""
+    module = module_of(pathlib.PurePath(included))
+    if module not in LEVEL:
+        return f"{included}: a project header is named by its path below src/"
+    if module == user:
+        return None
+    if included.endswith("_internal.h"):
+        return f"{included}: it is internal to {module}"
+    if LEVEL[module] >= LEVEL[user]:
+        return f"{included}: {user} must not use {module}"
+    return None
+
+
+def problems(source):
+    for path in sorted(source.rglob("*.[ch]")):
+        name = path.relative_to(source)
+        text = path.read_text()
+        user = module_of(name)
+        if user not in LEVEL:
+            yield f"{name}: no layer is known for {user}; say so in {pathlib.Path(__file__).name}"
+            continue
+        for included in INCLUDE.findall(text):
+            why = wrong_arrow(user, included)
+            if why:
+                yield f"{name} includes {why}"
+        if path.suffix == ".h" and not text.startswith("/*"):
+            yield f"{name}: a header opens with a comment that tells what it is for"
+
+
+def main():
+    source = pathlib.Path(__file__).resolve().parent.parent / "src"
+    found = list(problems(source))
+    print("\n".join(found) if found else "layers: every arrow points down")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
