@@ -3,8 +3,8 @@
 #define HEARTH_APP_APP_INTERNAL_H
 
 #include "app/app.h"
-#include "app/follow.h"
 #include "base/fsm.h"
+#include "guard/follow.h"
 
 struct app_after { /* somebody who waits for a write */
     struct app_after *prev, *next;

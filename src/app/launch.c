@@ -8,12 +8,11 @@
  */
 #include "app/app_internal.h"
 
-#include "app/guard.h"
-#include "app/output.h"
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "guard/guard.h"
 #include "spark/spark.h"
 
 #include <fcntl.h>
@@ -40,27 +39,6 @@ static void launch_free(struct launch *l)
     mem_free(l);
 }
 
-/* The reason why it waited becomes the first line of its log, where readers have seen it already. */
-static enum err_code write_wait_note(const struct launch *l, struct err *err)
-{
-    cleanup(mem_freep) char *lock = mem_printf("%s/guard.lock", l->folder);
-    uint64_t total = 0;
-    struct output_writer *w = NULL;
-    if (lock == NULL)
-        return err_set(err, ERR_NOMEM, "out of memory");
-    if (l->wait_note == NULL || io_exists(lock))
-        return ERR_OK; /* a guard of an earlier try may be writing there */
-    if (output_read(l->folder, OUTPUT_MERGED, 0, 0, NULL, NULL, &total, err) != ERR_OK || total > 0)
-        return err->code; /* an earlier try wrote it */
-    uint64_t cap = (uint64_t)l->apps->options.settings->driver.log_size;
-    if (output_writer_open(l->folder, cap, &w, err) != ERR_OK)
-        return err->code;
-    output_write(w, OUTPUT_STDERR, l->wait_note, strlen(l->wait_note));
-    output_write(w, OUTPUT_STDERR, "\n", 1);
-    output_writer_close(w);
-    return ERR_OK;
-}
-
 static enum err_code build(const struct launch *l, struct guard_launch *plan, struct err *err)
 {
     const struct settings *settings = l->apps->options.settings;
@@ -82,7 +60,9 @@ static enum err_code build(const struct launch *l, struct guard_launch *plan, st
     plan->memory_limit = settings->driver.memory_limit ? command.memory_bytes : 0;
     spark_command_clear(&command);
     plan->folder = mem_printf("%s/work", l->folder);
-    return plan->folder != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
+    /* The reason why it waited becomes the first line of its log, where readers have seen it already. */
+    bool noted = mem_set_str(&plan->note, l->wait_note) == 0;
+    return plan->folder != NULL && noted ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
 }
 
 static void prepare(void *arg)
@@ -92,8 +72,6 @@ static void prepare(void *arg)
     enum err_code rc = build(l, &plan, &l->err);
     if (rc == ERR_OK)
         rc = io_make_dirs(plan.folder, 0700, &l->err);
-    if (rc == ERR_OK)
-        rc = write_wait_note(l, &l->err);
     if (rc == ERR_OK)
         rc = guard_launch_write(&plan, l->folder, &l->err);
     if (rc == ERR_OK)

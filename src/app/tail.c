@@ -4,10 +4,10 @@
  */
 #include "app/app_internal.h"
 
-#include "app/output.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "guard/output.h"
 #include "loop/work.h"
 
 #include <stdio.h>

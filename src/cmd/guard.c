@@ -1,7 +1,7 @@
 /* `hearth guard`: looks after one driver; the server starts it. */
-#include "app/guard.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
+#include "guard/guard.h"
 
 static const struct usage usage = {
     .command = "guard",

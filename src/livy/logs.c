@@ -6,9 +6,9 @@
  */
 #include "livy/livy_internal.h"
 
-#include "app/output.h"
 #include "base/mem.h"
 #include "base/parse.h"
+#include "guard/output.h"
 #include "loop/work.h"
 
 #include <inttypes.h>

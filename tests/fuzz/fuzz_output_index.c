@@ -1,7 +1,7 @@
 /* The log's index after any damage: a reader comes to an end and stays within what it announced. */
-#include "app/output.h"
-#include "app/output_index.h"
 #include "base/io.h"
+#include "guard/output.h"
+#include "guard/output_index.h"
 
 #include <stdio.h>
 #include <stdlib.h>

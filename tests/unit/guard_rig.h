@@ -5,13 +5,13 @@
 #ifndef HEARTH_TESTS_GUARD_RIG_H
 #define HEARTH_TESTS_GUARD_RIG_H
 
-#include "app/follow.h"
-#include "app/guard.h"
-#include "app/process_id.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "guard/follow.h"
+#include "guard/guard.h"
+#include "guard/process_id.h"
 
 #include <setjmp.h>
 #include <signal.h>

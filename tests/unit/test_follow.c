@@ -1,7 +1,7 @@
 /* Following a driver: live, late, after the guard's death, after a restart of everything. */
 #include "guard_rig.h"
 
-#include "app/guard_journal.h"
+#include "guard/journal.h"
 
 static void a_driver_is_followed_from_start_to_exit(void **state)
 {

@@ -1,7 +1,7 @@
 /* The guard: one driver, started once, nothing of it missed, nothing of it left behind. */
 #include "guard_rig.h"
 
-#include "app/output.h"
+#include "guard/output.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

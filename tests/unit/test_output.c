@@ -1,9 +1,9 @@
 /* A driver's output: every line keeps its number and its place, whatever happens to writer and disk. */
-#include "app/output.h"
+#include "guard/output.h"
 
-#include "app/output_index.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "guard/output_index.h"
 
 #include <errno.h>
 #include <fcntl.h>

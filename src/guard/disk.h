@@ -9,11 +9,11 @@
  *
  * Thread   the loop calls; the thread behind it is nobody else's business.
  */
-#ifndef HEARTH_APP_GUARD_DISK_H
-#define HEARTH_APP_GUARD_DISK_H
+#ifndef HEARTH_GUARD_DISK_H
+#define HEARTH_GUARD_DISK_H
 
-#include "app/output.h"
 #include "base/err.h"
+#include "guard/output.h"
 
 #include <stdbool.h>
 #include <stddef.h>

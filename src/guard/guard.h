@@ -11,7 +11,7 @@
  *   DIR/events         the journal: one JSON object per line, seq from 1, append only
  *   DIR/guard.sock     lines in: follow FROM | stop | signal N | ping
  *                      lines out: events in the journal's form, then live ones
- *   DIR/stdout.log …   the output (app/output.h)
+ *   DIR/stdout.log …   the output (guard/output.h)
  *
  * Journal events, each {"seq":1,"wall":ms,"mono":ms,"event":"<word>",…}:
  *
@@ -39,8 +39,8 @@
  * goes to the driver's process group. One driver is never started twice, whenever a guard is killed:
  * the child waits until `started` is on disk, and ends when its guard does before that.
  */
-#ifndef HEARTH_APP_GUARD_H
-#define HEARTH_APP_GUARD_H
+#ifndef HEARTH_GUARD_GUARD_H
+#define HEARTH_GUARD_GUARD_H
 
 #include "base/err.h"
 #include "base/strs.h"
@@ -48,6 +48,7 @@
 #include <stdint.h>
 
 struct guard_launch {
+    char *note; /* first line of the output, on standard error; NULL: none */
     struct strlist argv;
     struct strlist env;
     char *folder;          /* the driver's working folder; NULL: the application's own */

@@ -1,16 +1,16 @@
 /*
  * The guard's journal, DIR/events: its lines as values, read by followers and by the next guard.
  *
- * The words and fields of the events are described in app/guard.h.
+ * The words and fields of the events are described in guard/guard.h.
  *
  * Thread   any; blocks on the disk.
  */
-#ifndef HEARTH_APP_GUARD_JOURNAL_H
-#define HEARTH_APP_GUARD_JOURNAL_H
+#ifndef HEARTH_GUARD_JOURNAL_H
+#define HEARTH_GUARD_JOURNAL_H
 
-#include "app/process_id.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "guard/process_id.h"
 
 #include <jansson.h>
 #include <stdbool.h>

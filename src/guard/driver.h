@@ -7,11 +7,11 @@
  *
  * Thread   one.
  */
-#ifndef HEARTH_APP_GUARD_DRIVER_H
-#define HEARTH_APP_GUARD_DRIVER_H
+#ifndef HEARTH_GUARD_DRIVER_H
+#define HEARTH_GUARD_DRIVER_H
 
-#include "app/guard.h"
-#include "app/process_id.h"
+#include "guard/guard.h"
+#include "guard/process_id.h"
 
 struct guard_driver {
     struct process_id id;

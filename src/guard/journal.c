@@ -1,4 +1,4 @@
-#include "app/guard_journal.h"
+#include "guard/journal.h"
 
 #include "base/io.h"
 #include "base/json.h"

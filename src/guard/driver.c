@@ -1,4 +1,4 @@
-#include "app/guard_driver.h"
+#include "guard/driver.h"
 
 #include "base/buf.h"
 #include "base/io.h"

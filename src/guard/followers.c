@@ -1,7 +1,7 @@
-#include "app/guard_internal.h"
+#include "guard/guard_internal.h"
 
-#include "app/guard_journal.h"
 #include "base/mem.h"
+#include "guard/journal.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
  * Written by the guard, read by the server (and by anyone with a pager: the files are plain).
  *
  *   stdout.log  stderr.log     the newest part, bytes as the driver wrote them
- *   lines.idx                  the order in which lines of the two arrived (app/output_index.h)
+ *   lines.idx                  the order in which lines of the two arrived (guard/output_index.h)
  *   *.1                        the part before, same three files
  *
  * Line n of the merged log stays line n for ever. A line stands where it began; it may be finished
@@ -15,8 +15,8 @@
  * Thread   a writer belongs to one thread; readers are free functions for any thread and block on
  *          the disk.
  */
-#ifndef HEARTH_APP_OUTPUT_H
-#define HEARTH_APP_OUTPUT_H
+#ifndef HEARTH_GUARD_OUTPUT_H
+#define HEARTH_GUARD_OUTPUT_H
 
 #include "base/buf.h"
 #include "base/err.h"

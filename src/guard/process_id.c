@@ -1,4 +1,4 @@
-#include "app/process_id.h"
+#include "guard/process_id.h"
 
 #include "base/buf.h"
 #include "base/io.h"

@@ -1,4 +1,4 @@
-#include "app/guard_internal.h"
+#include "guard/guard_internal.h"
 
 #include "base/mem.h"
 #include "spark/launcher.h"

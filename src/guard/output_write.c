@@ -1,8 +1,8 @@
-#include "app/output.h"
+#include "guard/output.h"
 
-#include "app/output_index.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "guard/output_index.h"
 
 #include <errno.h>
 #include <fcntl.h>

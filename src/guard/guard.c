@@ -1,12 +1,12 @@
-#include "app/guard.h"
+#include "guard/guard.h"
 
-#include "app/guard_internal.h"
-#include "app/guard_journal.h"
-#include "app/guard_launch.h"
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "guard/guard_internal.h"
+#include "guard/journal.h"
+#include "guard/launch.h"
 #include "spark/launcher.h"
 
 #include <errno.h>
@@ -513,6 +513,12 @@ static void record_no_limit(struct guard *g, const struct err *why)
     guard_disk_output(g->disk, OUTPUT_STDERR, text, (size_t)n);
 }
 
+static void write_note(struct guard *g)
+{
+    guard_disk_output(g->disk, OUTPUT_STDERR, g->launch.note, strlen(g->launch.note));
+    guard_disk_output(g->disk, OUTPUT_STDERR, "\n", 1);
+}
+
 static enum err_code start_driver(struct guard *g, struct err *err)
 {
     struct err limit_err;
@@ -534,6 +540,8 @@ static enum err_code start_driver(struct guard *g, struct err *err)
     FAULT_POINT("guard.after_started");
     if (rc == ERR_OK)
         rc = guard_disk_start(g->disk, &g->progress, err);
+    if (rc == ERR_OK && g->launch.note != NULL)
+        write_note(g);
     if (rc == ERR_OK && limit != ERR_OK)
         record_no_limit(g, &limit_err);
     if (rc == ERR_OK)

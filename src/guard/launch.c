@@ -1,9 +1,9 @@
-#include "app/guard.h"
+#include "guard/guard.h"
 
-#include "app/guard_launch.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "guard/launch.h"
 
 enum { LAUNCH_MAX = 16 * 1024 * 1024, DEPTH = 4 };
 
@@ -12,6 +12,7 @@ void guard_launch_clear(struct guard_launch *l)
     strlist_clear(&l->argv);
     strlist_clear(&l->env);
     mem_free(l->folder);
+    mem_free(l->note);
     *l = (struct guard_launch){0};
 }
 
@@ -27,6 +28,7 @@ enum err_code guard_launch_write(const struct guard_launch *l, const char *dir, 
     json_out_list(&out, "argv", &l->argv);
     json_out_list(&out, "env", &l->env);
     json_out_str(&out, "folder", l->folder);
+    json_out_str(&out, "note", l->note);
     json_out_int(&out, "logSize", (int64_t)l->log_size);
     json_out_int(&out, "memoryLimit", (int64_t)l->memory_limit);
     json_out_end_object(&out);
@@ -44,6 +46,7 @@ static enum err_code read_fields(struct guard_launch *l, json_t *value, struct e
     json_in_list(&in, "argv", &l->argv);
     json_in_list(&in, "env", &l->env);
     json_in_str(&in, "folder", &l->folder);
+    json_in_str(&in, "note", &l->note);
     json_in_int(&in, "logSize", 1, INT64_MAX, &log_size);
     json_in_int(&in, "memoryLimit", 0, INT64_MAX, &memory_limit);
     l->log_size = (uint64_t)log_size;

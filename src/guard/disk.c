@@ -1,9 +1,9 @@
-#include "app/guard_disk.h"
+#include "guard/disk.h"
 
-#include "app/guard_journal.h"
 #include "base/buf.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "guard/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,8 +6,8 @@
  *
  * Thread   one.
  */
-#ifndef HEARTH_APP_GUARD_MEMORY_H
-#define HEARTH_APP_GUARD_MEMORY_H
+#ifndef HEARTH_GUARD_MEMORY_H
+#define HEARTH_GUARD_MEMORY_H
 
 #include "base/err.h"
 

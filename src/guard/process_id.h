@@ -3,8 +3,8 @@
  *
  * Thread   any.
  */
-#ifndef HEARTH_APP_PROCESS_ID_H
-#define HEARTH_APP_PROCESS_ID_H
+#ifndef HEARTH_GUARD_PROCESS_ID_H
+#define HEARTH_GUARD_PROCESS_ID_H
 
 #include "base/err.h"
 

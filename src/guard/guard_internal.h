@@ -10,14 +10,14 @@
  *   guard_disk.c       journal and log, on a thread of their own
  *   guard_journal.c    the journal's lines as values; guard.pid
  */
-#ifndef HEARTH_APP_GUARD_INTERNAL_H
-#define HEARTH_APP_GUARD_INTERNAL_H
+#ifndef HEARTH_GUARD_INTERNAL_H
+#define HEARTH_GUARD_INTERNAL_H
 
-#include "app/guard.h"
-#include "app/guard_disk.h"
-#include "app/guard_driver.h"
-#include "app/guard_memory.h"
 #include "base/json.h"
+#include "guard/disk.h"
+#include "guard/driver.h"
+#include "guard/guard.h"
+#include "guard/memory.h"
 
 #include <stdbool.h>
 #include <sys/resource.h>

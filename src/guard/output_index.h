@@ -16,10 +16,10 @@
  * the data files of the new part, then its index, header and all at once. So when a writer is killed in
  * between, an index without an older one beside it finds data files that are missing under the older names.
  */
-#ifndef HEARTH_APP_OUTPUT_INDEX_H
-#define HEARTH_APP_OUTPUT_INDEX_H
+#ifndef HEARTH_GUARD_OUTPUT_INDEX_H
+#define HEARTH_GUARD_OUTPUT_INDEX_H
 
-#include "app/output.h"
+#include "guard/output.h"
 
 #include <endian.h>
 #include <stdint.h>

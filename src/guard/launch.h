@@ -1,8 +1,8 @@
-/* The guard's side of launch.json (the server's is in app/guard.h). */
-#ifndef HEARTH_APP_GUARD_LAUNCH_H
-#define HEARTH_APP_GUARD_LAUNCH_H
+/* The guard's side of launch.json (the server's is in guard/guard.h). */
+#ifndef HEARTH_GUARD_LAUNCH_H
+#define HEARTH_GUARD_LAUNCH_H
 
-#include "app/guard.h"
+#include "guard/guard.h"
 
 #define GUARD_LAUNCH "launch.json"
 

@@ -1,9 +1,9 @@
-#include "app/follow.h"
+#include "guard/follow.h"
 
-#include "app/guard_journal.h"
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/mem.h"
+#include "guard/journal.h"
 
 #include <errno.h>
 #include <fcntl.h>

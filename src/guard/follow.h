@@ -9,8 +9,8 @@
  * Lifetime   follow_new() .. follow_close(); after follow_close() no callback comes any more.
  * Thread     loop thread only.
  */
-#ifndef HEARTH_APP_FOLLOW_H
-#define HEARTH_APP_FOLLOW_H
+#ifndef HEARTH_GUARD_FOLLOW_H
+#define HEARTH_GUARD_FOLLOW_H
 
 #include "base/err.h"
 

@@ -1,4 +1,4 @@
-#include "app/guard_memory.h"
+#include "guard/memory.h"
 
 #include "base/buf.h"
 #include "base/io.h"
