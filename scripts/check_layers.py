@@ -3,6 +3,7 @@
 
     doors      main  ->  cmd  ->  livy, web
     core                 app
+                         guard
     backends             spark, store
                          loop
                          base
@@ -15,7 +16,7 @@ import pathlib
 import re
 import sys
 
-LAYERS = [["base"], ["loop"], ["spark", "store"], ["app"], ["livy", "web"], ["cmd"], ["main"]]
+LAYERS = [["base"], ["loop"], ["spark", "store"], ["guard"], ["app"], ["livy", "web"], ["cmd"], ["main"]]
 LEVEL = {module: level for level, modules in enumerate(LAYERS) for module in modules}
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 

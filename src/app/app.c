@@ -350,9 +350,13 @@ enum err_code apps_submit(struct apps *apps, const struct app_request *request, 
         return err_set(err, ERR_BUSY, "%s", apps->options.spark_missing);
     struct app *app = app_new(apps);
     struct insertion *in = mem_calloc(1, sizeof *in);
-    enum err_code rc = app != NULL && in != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
-    if (rc == ERR_OK)
-        rc = spark_estimate(apps->options.spark, request->submission, &app->info.memory, &app->remote, err);
+    if (app == NULL || in == NULL) {
+        app_free(app);
+        mem_free(in);
+        return err_set(err, ERR_NOMEM, "out of memory");
+    }
+    enum err_code rc =
+        spark_estimate(apps->options.spark, request->submission, &app->info.memory, &app->remote, err);
     if (rc == ERR_OK)
         rc = check_room(apps, app->info.memory, err);
     if (rc == ERR_OK)

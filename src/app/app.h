@@ -18,7 +18,8 @@
  *   3  What the guard's journal tells may be in memory before it is in the store: it can be replayed.
  *   4  Waiting applications start in the order of their ids.
  *
- * Lifetime   apps_open() .. apps_stop(), then apps_free(). A `struct app` is valid until control returns to the loop.
+ * Lifetime   apps_open() .. apps_stop(), then apps_free(). A `struct app` is valid until control returns
+ *            to the loop.
  * Thread     loop thread only.
  */
 #ifndef HEARTH_APP_APP_H

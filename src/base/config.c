@@ -294,7 +294,7 @@ static enum err_code unknown_variable(const struct config *c, const char *name, 
             break; /* a suggestion less */
         char *variable = variables.items[variables.n - 1];
         for (char *p = variable; *p != '\0'; p++)
-            *p = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
+            *p = (char)(*p == '.' ? '_' : toupper((unsigned char)*p));
         nearest_offer(&near, variable);
     }
     enum err_code rc =

@@ -177,9 +177,7 @@ static enum err_code find_file(struct archive *a, struct err *err)
     enum err_code rc = ERR_OK;
     for (struct dirent *e = readdir(d); e != NULL && a->file == NULL && rc == ERR_OK; e = readdir(d)) {
         cleanup(mem_freep) char *path = mem_printf("%s/%s", a->dir, e->d_name);
-        if (path == NULL)
-            rc = no_memory(err);
-        else if (is_intact(a, path) && mem_set_str(&a->file, path) != 0)
+        if (path == NULL || (is_intact(a, path) && mem_set_str(&a->file, path) != 0))
             rc = no_memory(err);
     }
     (void)closedir(d); /* it was only read */

@@ -594,7 +594,9 @@ static struct jser_value *read_array(struct jser_reader *r)
     uint32_t count = take_count(r);
     if (!is_well(r))
         return NULL;
-    char type = class->name[0] == '[' ? class->name[1] : '\0';
+    char type = '\0';
+    if (class->name[0] == '[')
+        type = class->name[1];
     size_t size = jser_primitive_size(type);
     v->u.array.count = count;
     if (type == 'L' || type == '[') {
