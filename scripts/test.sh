@@ -54,7 +54,7 @@ PY
 section "build"
 check scripts/build.sh build
 check scripts/build.sh build-asan -Db_sanitize=address,undefined -Db_lundef=false -Dfault_points=true --buildtype=debug
-check env CC=clang scripts/build.sh build-fuzz -Dfuzzers=true -Db_lundef=false --buildtype=debugoptimized
+check env CC=clang scripts/build.sh build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false
 [ $failed -eq 0 ] || { echo "$passed passed, $failed failed"; exit 1; }
 
 section "unit tests"

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cmd/cmd.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -140,21 +141,23 @@ static void print_cell(const char *text, size_t width, bool is_last)
 
 int table_print(const struct table *t)
 {
+    const size_t n_columns = t->n_columns;
     size_t widths[COLUMNS_MAX];
     if (t->out_of_memory) {
         (void)fprintf(stderr, "hearth: out of memory\n");
         return CMD_FAILED;
     }
+    assert(n_columns > 0 && n_columns <= COLUMNS_MAX);
     measure(t, widths);
     shrink(t, widths);
     bool bold = table_may_style();
     (void)fputs(bold ? "\033[1m" : "", stdout);
-    for (size_t i = 0; i < t->n_columns; i++)
-        print_cell(t->columns[i].title, widths[i], i + 1 == t->n_columns);
+    for (size_t i = 0; i < n_columns; i++)
+        print_cell(t->columns[i].title, widths[i], i + 1 == n_columns);
     (void)fputs(bold ? "\033[0m\n" : "\n", stdout);
     for (size_t i = 0; i < t->cells.n; i++) {
-        bool is_last = (i + 1) % t->n_columns == 0;
-        print_cell(t->cells.items[i], widths[i % t->n_columns], is_last);
+        bool is_last = (i + 1) % n_columns == 0;
+        print_cell(t->cells.items[i], widths[i % n_columns], is_last);
         if (is_last)
             (void)fputc('\n', stdout);
     }

@@ -635,7 +635,7 @@ static size_t keep_escapes(void *arg, struct MHD_Connection *connection, char *t
     return strlen(text);
 }
 
-static void drop_log(void *arg, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void drop_log(void *arg, const char *fmt, va_list ap)
 {
     (void)arg;
     char text[256];
