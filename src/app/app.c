@@ -284,8 +284,8 @@ static enum err_code check_room(struct apps *apps, uint64_t memory, struct err *
 {
     char need[PARSE_TEXT_MAX];
     char budget[PARSE_TEXT_MAX];
-    parse_format_size(memory, need);
-    parse_format_size(apps->memory_budget, budget);
+    parse_format_size(memory >> 20 << 20, need); /* in whole MiB, for people */
+    parse_format_size(apps->memory_budget >> 20 << 20, budget);
     if (memory > apps->memory_budget)
         return err_set(err, ERR_INVALID,
                        "the driver needs %s of memory (driverMemory and what a JVM needs beside it), and all "

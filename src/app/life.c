@@ -148,23 +148,9 @@ static enum app_state verdict(const struct app *app, const struct ending *e)
     return app->remote && launcher_said(app, "KILLED") ? APP_KILLED : APP_DEAD;
 }
 
-/* "killed by request: ended by SIGTERM": the wish stands before how it went. */
-static void name_killer(const struct app *app, struct app_diagnosis *d)
-{
-    if (app->info.reason == NULL || d->summary == NULL)
-        return;
-    char *both = mem_printf("%s: %s", app->info.reason, d->summary);
-    if (both == NULL)
-        return; /* how it went is said all the same */
-    mem_free(d->summary);
-    d->summary = both;
-}
-
 static void ending_done(struct app *app, void *arg)
 {
     struct ending *e = arg;
-    if (app != NULL && app->info.state == APP_STOPPING)
-        name_killer(app, &e->diagnosis);
     if (app != NULL) {
         if (e->lines != NULL) {
             while (e->lines->n > APP_TAIL_LINES) { /* only the last ones are shown */

@@ -33,12 +33,23 @@ int apps_add_forgotten(struct apps *apps, enum app_kind kind, int64_t id, int64_
 
 /* ---- folders ---- */
 
+/* A guard looks after a driver there, whatever the database says: an older one may have been put back. */
+static bool is_in_use(const char *folder)
+{
+    cleanup(mem_freep) char *lock = mem_printf("%s/guard.lock", folder);
+    cleanup(io_closep) int fd = -1;
+    return lock == NULL || (io_exists(lock) && io_lock_file(lock, &fd, NULL) == ERR_CONFLICT);
+}
+
 static void remove_run(void *arg)
 {
     const struct strlist *folders = arg;
     for (size_t i = 0; i < folders->n; i++) {
         struct err err = {0};
-        if (io_remove_tree(folders->items[i], &err) != ERR_OK)
+        if (is_in_use(folders->items[i]))
+            log_warn("a folder stays: a driver that is not in the database runs there",
+                     LOG_S("folder", folders->items[i]));
+        else if (io_remove_tree(folders->items[i], &err) != ERR_OK)
             log_warn("a folder stays", LOG_S("folder", folders->items[i]), LOG_S("why", err.msg));
     }
 }

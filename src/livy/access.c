@@ -12,10 +12,11 @@
 #include "loop/work.h"
 
 #include <crypt.h>
+#include <errno.h>
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <openssl/sha.h>
 #include <string.h>
+#include <sys/random.h>
 
 enum { USERS_FILE_MAX = 1 << 20, PROVEN_MAX = 1024 };
 
@@ -77,8 +78,9 @@ enum err_code access_new(uv_loop_t *loop, const struct settings *settings, struc
         a->type = AUTH_BASIC;
         rc = read_users(a, settings->auth.users_file, err);
     }
-    if (rc == ERR_OK && RAND_bytes(a->salt, sizeof a->salt) != 1)
-        rc = err_set(err, ERR_INTERNAL, "no random numbers");
+    /* Not OpenSSL's generator: it would be the only thing that makes libcrypto start up with the server. */
+    if (rc == ERR_OK && getrandom(a->salt, sizeof a->salt, 0) != (ssize_t)sizeof a->salt)
+        rc = err_sys(err, errno, "random numbers");
     if (rc != ERR_OK) {
         access_free(a);
         return rc;

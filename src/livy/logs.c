@@ -6,6 +6,7 @@
  */
 #include "livy/livy_internal.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/parse.h"
 #include "guard/output.h"
@@ -35,6 +36,8 @@ struct log_request {
 
     /* waiting for more (FORM_RECORD) */
     int64_t wait_ms;
+    int64_t wait_until; /* monotonic; 0: it has not waited yet */
+    uint64_t revision;  /* of the application when its state was looked at */
     struct app_waiter waiter;
     uv_timer_t *timer;
 
@@ -191,20 +194,28 @@ static void on_wait_change(void *arg)
 
 static void on_wait_over(uv_timer_t *timer)
 {
-    struct log_request *q = timer->data;
-    q->wait_ms = 0;
-    on_wait_change(q);
+    on_wait_change(timer->data);
 }
 
-/* Waits for output or a change of state. False: it cannot, the answer goes out as it is. */
+/* Waits for output or a change of state, or looks again at once when there was one while it was read. False:
+ * the time is over, the answer goes out as it is. */
 static bool wait_for_more(struct log_request *q, struct app *app)
 {
+    int64_t now = clock_mono_ms();
+    if (q->wait_until == 0)
+        q->wait_until = now + q->wait_ms;
+    if (now >= q->wait_until)
+        return false;
+    if (app_revision(app) != q->revision) {
+        log_start(q);
+        return true;
+    }
     q->timer = mem_calloc(1, sizeof *q->timer);
     if (q->timer == NULL)
         return false;
     (void)uv_timer_init(q->livy->loop, q->timer); /* cannot fail */
     q->timer->data = q;
-    (void)uv_timer_start(q->timer, on_wait_over, (uint64_t)q->wait_ms, 0);
+    (void)uv_timer_start(q->timer, on_wait_over, (uint64_t)(q->wait_until - now), 0);
     q->waiter = (struct app_waiter){.on_change = on_wait_change, .arg = q};
     app_wait(app, &q->waiter);
     return true;
@@ -231,6 +242,7 @@ static void log_start(struct log_request *q)
     const struct app_info *info = app != NULL ? app_info(app) : NULL;
     if (info != NULL)
         q->state = view_state(info);
+    q->revision = app != NULL ? app_revision(app) : 0;
     q->ended = info == NULL || app_state_is_end(info->state);
     bool waiting = info != NULL && info->state == APP_WAITING;
     if (mem_set_str(&q->wait_note, waiting ? info->wait_note : NULL) != 0 ||
