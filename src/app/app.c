@@ -218,9 +218,34 @@ char *apps_folder(const struct apps *apps, enum app_kind kind, int64_t id)
     return mem_printf("%s/%s-%" PRId64, apps->root, kind_names[kind], id);
 }
 
+struct row_read {
+    struct apps *apps;
+    enum app_kind kind;
+    int64_t id;
+    store_read_cb *done;
+    void *arg;
+};
+
+static void on_row_written(const struct err *err, void *arg)
+{
+    struct row_read r = *(struct row_read *)arg;
+    (void)err; /* what the store has is better than nothing */
+    mem_free(arg);
+    store_read_app(r.apps->options.store, kind_names[r.kind], r.id, r.done, r.arg);
+}
+
+/* What is shown from memory may be ahead of the store, whose row is read here: that is written first. */
 void apps_read_row(struct apps *apps, enum app_kind kind, int64_t id, store_read_cb *done, void *arg)
 {
-    store_read_app(apps->options.store, kind_names[kind], id, done, arg);
+    struct app *app = apps_find(apps, kind, id);
+    bool ahead = app != NULL && (app->dirty || app->writing) && store_trouble(apps->options.store) == NULL;
+    struct row_read *r = ahead ? mem_calloc(1, sizeof *r) : NULL;
+    if (r == NULL) {
+        store_read_app(apps->options.store, kind_names[kind], id, done, arg);
+        return;
+    }
+    *r = (struct row_read){apps, kind, id, done, arg};
+    app_persist(app, on_row_written, r);
 }
 
 struct apps_summary apps_summary(const struct apps *apps)

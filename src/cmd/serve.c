@@ -49,6 +49,8 @@ static const struct usage usage = {
 
 /* ---- preparing ---- */
 
+enum { LOCK_PATIENCE_MS = 2000, LOCK_RETRY_MS = 20 };
+
 static enum err_code check_exposure(const struct settings *settings, struct err *err)
 {
     char host[64];
@@ -71,7 +73,12 @@ static enum err_code take_state_dir(struct serve *s, struct err *err)
     cleanup(mem_freep) char *path = mem_printf("%s/server.lock", dir);
     if (path == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
+    /* A child that a killed server was just starting holds the lock for a moment longer. */
     enum err_code rc = io_lock_file(path, &s->lock_fd, err);
+    for (int waited_ms = 0; rc == ERR_CONFLICT && waited_ms < LOCK_PATIENCE_MS; waited_ms += LOCK_RETRY_MS) {
+        (void)usleep(LOCK_RETRY_MS * 1000);
+        rc = io_lock_file(path, &s->lock_fd, err);
+    }
     if (rc == ERR_CONFLICT)
         return err_set(err, rc,
                        "another hearth runs with the state folder %s; stop it, or give another one (--state)",

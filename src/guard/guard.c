@@ -7,6 +7,7 @@
 #include "guard/guard_internal.h"
 #include "guard/journal.h"
 #include "guard/launch.h"
+#include "guard/warmup.h"
 #include "spark/launcher.h"
 
 #include <errno.h>
@@ -73,6 +74,7 @@ struct guard {
     uv_signal_t child, term;
     uv_timer_t step;  /* of the phases after RUNNING */
     uv_timer_t pause; /* of reading the driver's output */
+    struct guard_warmup warmup;
     bool may_pause;
     struct output_pipe {
         uv_pipe_t pipe;
@@ -262,6 +264,7 @@ static void on_step(uv_timer_t *timer)
 static void driver_ended(struct guard *g, int status, const struct rusage *usage)
 {
     g->has_ended = true;
+    guard_warmup_stop(&g->warmup);
     g->status = status;
     g->usage = *usage;
     move_to(g, CLEANING);
@@ -546,6 +549,8 @@ static enum err_code start_driver(struct guard *g, struct err *err)
         record_no_limit(g, &limit_err);
     if (rc == ERR_OK)
         rc = guard_driver_go(&g->driver, err);
+    if (rc == ERR_OK)
+        guard_warmup_start(&g->warmup, &g->loop, g->driver.id.pid);
     return rc;
 }
 

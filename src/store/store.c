@@ -68,14 +68,13 @@ static void apply(struct db *d, struct mutation *m)
     }
 }
 
-/* Gives every mutation of the group that had gone well the group's failure. */
+/* Gives every mutation of the group its failure: also a refusal may have come from one that is undone. */
 static void fail_group(struct mutation *group, const struct err *err)
 {
     struct mutation *m;
     DL_FOREACH(group, m)
     {
-        if (m->err.code == ERR_OK)
-            m->err = *err;
+        m->err = *err;
     }
 }
 
