@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,9 +35,11 @@ enum err_code guard_driver_check(const struct guard_launch *l, struct err *err)
 /* All that the driver must not inherit from the guard. Descriptors are closed by execve. */
 static void reset_process(void)
 {
-    struct sigaction standard = {.sa_handler = SIG_DFL};
+    /* By the system call: the C library keeps two signals for itself, which posix_spawn leaves ignored in
+     * every descendant. All zero is SIG_DFL without flags. */
+    const unsigned long standard[4] = {0};
     for (int s = 1; s < NSIG; s++)
-        (void)sigaction(s, &standard, NULL); /* fails for those that cannot be set anyway */
+        (void)syscall(SYS_rt_sigaction, s, standard, NULL, (size_t)NSIG / 8); /* two cannot be set */
     sigset_t none;
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);

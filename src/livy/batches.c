@@ -55,15 +55,9 @@ static void on_deleted(const struct err *err, void *arg)
 
 static void batch_delete(struct http_request *r, void *arg)
 {
-    struct livy *l = arg;
-    const char *user = NULL;
-    struct app *app = livy_find(l, r);
-    if (app == NULL || !access_effective_user(l->access, r, &user))
-        return;
-    if (access_may_modify(l->access, user, app_info(app)))
+    struct app *app = livy_find_modifiable(arg, r);
+    if (app != NULL)
         app_forget(app, on_deleted, r);
-    else
-        livy_reply_forbidden(r);
 }
 
 static void version(struct http_request *r, void *arg)

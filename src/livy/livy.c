@@ -94,6 +94,30 @@ struct app *livy_find(struct livy *l, struct http_request *r)
     return app;
 }
 
+static struct app *find_with_right(struct livy *l, struct http_request *r,
+                                   bool (*may)(const struct access *a, const char *user,
+                                               const struct app_info *info))
+{
+    const char *user = NULL;
+    struct app *app = livy_find(l, r);
+    if (app == NULL || !access_effective_user(l->access, r, &user))
+        return NULL;
+    if (may(l->access, user, app_info(app)))
+        return app;
+    livy_reply_forbidden(r);
+    return NULL;
+}
+
+struct app *livy_find_viewable(struct livy *l, struct http_request *r)
+{
+    return find_with_right(l, r, access_may_view);
+}
+
+struct app *livy_find_modifiable(struct livy *l, struct http_request *r)
+{
+    return find_with_right(l, r, access_may_modify);
+}
+
 /* The one thing that Accept decides: application/vnd.livy.v<X>+json names a version of the API. */
 static bool refuse_version(struct http_request *r)
 {

@@ -36,6 +36,9 @@ void livy_reply_unreadable(struct http_request *r, const struct err *err);
 void livy_reply_json(struct http_request *r, int status, struct buf *body);
 /* The application of the path's {id}, by number or name; NULL: it was answered (404, 400). */
 struct app *livy_find(struct livy *l, struct http_request *r);
+/* The same, with the right to see its log, or to change it; NULL: it was answered (also 403). */
+struct app *livy_find_viewable(struct livy *l, struct http_request *r);
+struct app *livy_find_modifiable(struct livy *l, struct http_request *r);
 /* A 32-bit integer of the query. False: it was answered (400). */
 bool livy_query_int(struct http_request *r, const char *name, int64_t *value);
 

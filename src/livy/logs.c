@@ -272,24 +272,12 @@ static struct log_request *log_new(struct livy *l, struct http_request *r, int64
     return NULL;
 }
 
-static struct app *find_viewable(struct livy *l, struct http_request *r)
-{
-    const char *user = NULL;
-    struct app *app = livy_find(l, r);
-    if (app == NULL || !access_effective_user(l->access, r, &user))
-        return NULL;
-    if (access_may_view(l->access, user, app_info(app)))
-        return app;
-    livy_reply_forbidden(r);
-    return NULL;
-}
-
 void batch_log(struct http_request *r, void *arg)
 {
     struct livy *l = arg;
     int64_t from = -1;
     int64_t size = 100;
-    const struct app *app = find_viewable(l, r);
+    const struct app *app = livy_find_viewable(l, r);
     if (app == NULL || !livy_query_int(r, "from", &from) || !livy_query_int(r, "size", &size))
         return;
     struct log_request *q = log_new(l, r, app_info(app)->id);
@@ -362,7 +350,7 @@ void record_log(struct http_request *r, void *arg)
     int64_t id = 0;
     bool deleted = parse_i64(http_param(r, 0), 0, INT32_MAX, &id, NULL) == ERR_OK &&
                    apps_find(l->apps, APP_BATCH, id) == NULL;
-    const struct app *app = deleted ? NULL : find_viewable(l, r);
+    const struct app *app = deleted ? NULL : livy_find_viewable(l, r);
     if (!deleted && app == NULL)
         return;
     struct log_request *q = log_new(l, r, deleted ? id : app_info(app)->id);

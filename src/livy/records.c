@@ -122,13 +122,7 @@ static void on_killed(const struct err *err, void *arg)
 
 void record_kill(struct http_request *r, void *arg)
 {
-    struct livy *l = arg;
-    const char *user = NULL;
-    struct app *app = livy_find(l, r);
-    if (app == NULL || !access_effective_user(l->access, r, &user))
-        return;
-    if (access_may_modify(l->access, user, app_info(app)))
+    struct app *app = livy_find_modifiable(arg, r);
+    if (app != NULL)
         app_kill(app, "killed by request", on_killed, r);
-    else
-        livy_reply_forbidden(r);
 }
