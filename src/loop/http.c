@@ -26,8 +26,9 @@
 #include <zlib.h>
 
 enum {
-    SWEEP_MS = 200,                 /* how exact the deadlines are */
-    CONNECTION_MEMORY = 144 * 1024, /* 128 KiB of request head and what stands beside it; zeroed per request */
+    SWEEP_MS = 200, /* how exact the deadlines are */
+    CONNECTION_MEMORY =
+        144 * 1024, /* 128 KiB of request head and what stands beside it; zeroed per request */
     RUNS_PER_TURN = 16,
 };
 
