@@ -78,6 +78,13 @@ class Link:
         return data
 
     def close(self):
+        """As a JVM does, with everything read: unread bytes would reset the connection, and what was
+        sent last could be lost."""
+        try:
+            self.socket.setblocking(False)
+            self.socket.recv(65536)
+        except OSError:
+            pass  # nothing to read, or closed by the other end
         self.socket.close()
 
     def __enter__(self):
