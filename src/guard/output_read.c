@@ -510,12 +510,13 @@ static uint64_t total_lines(const struct reader *r)
     return selected(r->select, last->before) + selected(r->select, last->lines);
 }
 
-enum err_code output_read(const char *dir, enum output_select select, uint64_t first, uint64_t count,
-                          bool (*on_line)(const struct output_line *line, void *arg), void *arg,
-                          uint64_t *ret_total, struct err *err)
+/* A reader of the selected lines that knows their number; *ret stays NULL when there is no folder. */
+static enum err_code select_lines(const char *dir, enum output_select select,
+                                  bool (*on_line)(const struct output_line *line, void *arg), void *arg,
+                                  struct reader **ret, uint64_t *ret_total, struct err *err)
 {
-    cleanup(reader_freep) struct reader *r = NULL;
-    enum err_code rc = reader_open(dir, &r, err);
+    enum err_code rc = reader_open(dir, ret, err);
+    struct reader *r = *ret;
     *ret_total = 0;
     if (rc != ERR_OK || r == NULL)
         return rc;
@@ -523,6 +524,17 @@ enum err_code output_read(const char *dir, enum output_select select, uint64_t f
     r->on_line = on_line;
     r->arg = arg;
     *ret_total = total_lines(r);
+    return ERR_OK;
+}
+
+enum err_code output_read(const char *dir, enum output_select select, uint64_t first, uint64_t count,
+                          bool (*on_line)(const struct output_line *line, void *arg), void *arg,
+                          uint64_t *ret_total, struct err *err)
+{
+    cleanup(reader_freep) struct reader *r = NULL;
+    enum err_code rc = select_lines(dir, select, on_line, arg, &r, ret_total, err);
+    if (rc != ERR_OK || r == NULL)
+        return rc;
     return tell_range(r, first, count > UINT64_MAX - first ? UINT64_MAX : first + count, err);
 }
 
@@ -531,13 +543,8 @@ enum err_code output_read_tail(const char *dir, enum output_select select, uint6
                                uint64_t *ret_total, struct err *err)
 {
     cleanup(reader_freep) struct reader *r = NULL;
-    enum err_code rc = reader_open(dir, &r, err);
-    *ret_total = 0;
+    enum err_code rc = select_lines(dir, select, on_line, arg, &r, ret_total, err);
     if (rc != ERR_OK || r == NULL)
         return rc;
-    r->select = select;
-    r->on_line = on_line;
-    r->arg = arg;
-    *ret_total = total_lines(r);
     return tell_range(r, *ret_total > count ? *ret_total - count : 0, UINT64_MAX, err);
 }
