@@ -26,9 +26,17 @@ void db_rollback(struct db *d);
 enum err_code db_insert_app(struct db *d, const struct store_app *app, const struct store_note *note,
                             const struct store_key *key, int64_t *ret_id, bool *ret_replayed,
                             struct err *err);
+enum err_code db_adopt_app(struct db *d, const struct store_app *app, const struct store_note *note,
+                           const struct store_key *key, int64_t *ret_id, bool *ret_replayed, struct err *err);
 enum err_code db_update_app(struct db *d, const struct store_app *app, const struct store_note *notes,
                             unsigned n_notes, struct err *err);
 enum err_code db_remove_app(struct db *d, const char *kind, int64_t id, struct err *err);
+
+enum err_code db_insert_item(struct db *d, const struct store_item *item, const struct store_key *key,
+                             int64_t *ret_id, bool *ret_replayed, struct err *err);
+/* Either may be NULL. */
+enum err_code db_update_agent(struct db *d, const struct store_agent *agent, const struct store_item *item,
+                              struct err *err);
 
 /* Writes something that changes nothing, to see whether writing works. */
 enum err_code db_probe(struct db *d, struct err *err);
@@ -40,5 +48,24 @@ enum err_code db_read_app(struct db *d, const char *kind, int64_t id,
                           void (*on_app)(const struct store_app *app, const struct store_note *notes,
                                          unsigned n_notes, void *arg),
                           void *arg, struct err *err);
+
+/* Returns false to stop (ERR_NOMEM then). */
+typedef bool db_item_cb(const struct store_item *item, void *arg);
+
+enum err_code db_load_agents(struct db *d, bool (*on_agent)(const struct store_agent *agent, void *arg),
+                             void *arg, struct err *err);
+enum err_code db_load_items(struct db *d, const char *const *states, db_item_cb *on_item, void *arg,
+                            struct err *err);
+
+/* Which items to read; as in store_read_items(). */
+struct db_page {
+    const char *type;
+    int64_t session;
+    int64_t from, size;
+    bool descending;
+    int64_t text_limit; /* bytes of all requests and outputs together; more is ERR_TOO_LARGE */
+};
+enum err_code db_read_items(struct db *d, const struct db_page *page, db_item_cb *on_item, void *arg,
+                            int64_t *ret_total, struct err *err);
 
 #endif

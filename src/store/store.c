@@ -9,23 +9,35 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/strs.h"
 #include "loop/work.h"
 
+#include <assert.h>
 #include <string.h>
 #include <utlist.h>
 
-enum { PROBE_MS = 1000 };
+enum { PROBE_MS = 1000, ITEMS_TEXT_MAX = 256 * 1024 * 1024, ITEMS_FIRST = 16 };
 
-enum mutation_kind { MUTATION_INSERT, MUTATION_UPDATE, MUTATION_REMOVE, MUTATION_PROBE };
+enum mutation_kind {
+    MUTATION_INSERT,
+    MUTATION_ADOPT,
+    MUTATION_UPDATE,
+    MUTATION_REMOVE,
+    MUTATION_INSERT_ITEM,
+    MUTATION_UPDATE_AGENT,
+    MUTATION_PROBE
+};
 
 struct mutation {
     struct mutation *prev, *next;
     enum mutation_kind kind;
     struct store_app app;
-    struct store_note *notes; /* in the same memory as the texts */
-    unsigned n_notes;
+    struct store_item item;
+    struct store_agent agent;
     struct store_key key;
-    bool has_key;
+    bool has_item, has_agent, has_key;
+    const struct store_note *notes; /* in the same memory as the texts */
+    unsigned n_notes;
     store_cb *done;
     void *arg;
     struct err err;
@@ -57,13 +69,23 @@ struct store {
 
 static void apply(struct db *d, struct mutation *m)
 {
+    const struct store_key *key = m->has_key ? &m->key : NULL;
     switch (m->kind) {
     case MUTATION_INSERT:
-        m->err.code = db_insert_app(d, &m->app, &m->notes[0], m->has_key ? &m->key : NULL, &m->id,
-                                    &m->replayed, &m->err);
+        m->err.code = db_insert_app(d, &m->app, &m->notes[0], key, &m->id, &m->replayed, &m->err);
+        break;
+    case MUTATION_ADOPT:
+        m->err.code = db_adopt_app(d, &m->app, &m->notes[0], key, &m->id, &m->replayed, &m->err);
         break;
     case MUTATION_UPDATE: m->err.code = db_update_app(d, &m->app, m->notes, m->n_notes, &m->err); break;
     case MUTATION_REMOVE: m->err.code = db_remove_app(d, m->app.kind, m->app.id, &m->err); break;
+    case MUTATION_INSERT_ITEM:
+        m->err.code = db_insert_item(d, &m->item, key, &m->id, &m->replayed, &m->err);
+        break;
+    case MUTATION_UPDATE_AGENT:
+        m->err.code =
+            db_update_agent(d, m->has_agent ? &m->agent : NULL, m->has_item ? &m->item : NULL, &m->err);
+        break;
     case MUTATION_PROBE: m->err.code = db_probe(d, &m->err); break;
     }
 }
@@ -176,83 +198,139 @@ static const char *pack(char **at, const char *s)
     return copy;
 }
 
-static size_t mutation_size(const struct store_app *a, const struct store_note *notes, unsigned n,
-                            const struct store_key *key)
+/* Where a mutation's texts are, those of its notes aside. */
+enum { TEXTS = 19 };
+static void list_texts(struct mutation *m, const char **texts[TEXTS])
 {
-    size_t size = n * sizeof *notes + text_size(a->kind) + text_size(a->state) + text_size(a->name) +
-                  text_size(a->owner) + text_size(a->proxy_user) + text_size(a->app_id) +
-                  text_size(a->reason) + text_size(a->submission) + text_size(a->facts);
-    for (unsigned i = 0; i < n; i++)
-        size += text_size(notes[i].state) + text_size(notes[i].reason);
-    if (key != NULL)
-        size += text_size(key->user) + text_size(key->key) + text_size(key->digest);
+    struct store_app *a = &m->app;
+    struct store_item *i = &m->item;
+    const char **all[TEXTS] = {
+        &a->kind,       &a->state,       &a->name,     &a->owner,   &a->proxy_user, &a->app_id,  &a->reason,
+        &a->submission, &a->facts,       &i->type,     &i->state,   &i->kind,       &i->request, &i->output,
+        &m->agent.boot, &m->agent.facts, &m->key.user, &m->key.key, &m->key.digest,
+    };
+    memcpy(texts, all, sizeof all);
+}
+
+static size_t memory_size(const struct mutation *plan)
+{
+    struct mutation m = *plan;
+    const char **texts[TEXTS];
+    list_texts(&m, texts);
+    size_t size = m.n_notes * sizeof *m.notes;
+    for (size_t i = 0; i < TEXTS; i++)
+        size += text_size(*texts[i]);
+    for (unsigned i = 0; i < m.n_notes; i++)
+        size += text_size(m.notes[i].state) + text_size(m.notes[i].reason);
     return size;
 }
 
-/* Copies the texts that the mutation's structs point to into its own memory. */
-static void pack_texts(struct mutation *m)
+/* A copy of a mutation with memory of its own for all that it points to; NULL when memory is short. */
+static struct mutation *copy_mutation(const struct mutation *plan)
 {
-    char *at = m->memory + m->n_notes * sizeof *m->notes;
-    struct store_app *a = &m->app;
-    const char **texts[] = {&a->kind,       &a->state,    &a->name,    &a->owner,
-                            &a->proxy_user, &a->app_id,   &a->reason,  &a->submission,
-                            &a->facts,      &m->key.user, &m->key.key, &m->key.digest};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    struct mutation *m = mem_calloc(1, sizeof *m + memory_size(plan));
+    if (m == NULL)
+        return NULL;
+    *m = *plan;
+    const char **texts[TEXTS];
+    list_texts(m, texts);
+    struct store_note *notes = (struct store_note *)m->memory;
+    char *at = m->memory + m->n_notes * sizeof *notes;
+    for (size_t i = 0; i < TEXTS; i++)
         *texts[i] = pack(&at, *texts[i]);
-    for (unsigned i = 0; i < m->n_notes; i++) {
-        m->notes[i].state = pack(&at, m->notes[i].state);
-        m->notes[i].reason = pack(&at, m->notes[i].reason);
-    }
+    for (unsigned i = 0; i < m->n_notes; i++)
+        notes[i] = (struct store_note){
+            .at_ms = plan->notes[i].at_ms,
+            .state = pack(&at, plan->notes[i].state),
+            .reason = pack(&at, plan->notes[i].reason),
+        };
+    m->notes = notes;
+    return m;
 }
 
-static void enqueue(struct store *s, enum mutation_kind kind, const struct store_app *app,
-                    const struct store_note *notes, unsigned n_notes, const struct store_key *key,
-                    store_cb *done, void *arg)
+/* Queues a copy of the plan. */
+static void enqueue(struct store *s, const struct mutation *plan, store_cb *done, void *arg)
 {
-    struct mutation *m =
-        s->closed ? NULL : mem_calloc(1, sizeof *m + mutation_size(app, notes, n_notes, key));
+    struct mutation *m = s->closed ? NULL : copy_mutation(plan);
     if (m == NULL) {
         struct err err;
         err_set(&err, s->closed ? ERR_BUSY : ERR_NOMEM, s->closed ? "the server stops" : "out of memory");
         done(&err, -1, false, arg);
         return;
     }
-    m->kind = kind;
-    m->app = *app;
-    m->notes = (struct store_note *)m->memory;
-    m->n_notes = n_notes;
-    if (n_notes > 0)
-        memcpy(m->notes, notes, n_notes * sizeof *notes);
-    if (key != NULL) {
-        m->key = *key;
-        m->has_key = true;
-    }
-    m->id = app->id;
     m->done = done;
     m->arg = arg;
-    pack_texts(m);
     uv_mutex_lock(&s->lock);
     DL_APPEND(s->waiting, m);
     uv_cond_signal(&s->wake);
     uv_mutex_unlock(&s->lock);
 }
 
+/* An application's row for a request, which may have a key. */
+static void enqueue_request(struct store *s, enum mutation_kind kind, const struct store_app *app,
+                            const struct store_note *note, const struct store_key *key, store_cb *done,
+                            void *arg)
+{
+    struct mutation plan = {.kind = kind, .app = *app, .notes = note, .n_notes = 1, .id = -1};
+    if (key != NULL) {
+        plan.key = *key;
+        plan.has_key = true;
+    }
+    enqueue(s, &plan, done, arg);
+}
+
 void store_insert_app(struct store *s, const struct store_app *app, const struct store_note *note,
                       const struct store_key *key, store_cb *done, void *arg)
 {
-    enqueue(s, MUTATION_INSERT, app, note, 1, key, done, arg);
+    enqueue_request(s, MUTATION_INSERT, app, note, key, done, arg);
+}
+
+void store_adopt_app(struct store *s, const struct store_app *app, const struct store_note *note,
+                     const struct store_key *key, store_cb *done, void *arg)
+{
+    enqueue_request(s, MUTATION_ADOPT, app, note, key, done, arg);
 }
 
 void store_update_app(struct store *s, const struct store_app *app, const struct store_note *notes,
                       unsigned n_notes, store_cb *done, void *arg)
 {
-    enqueue(s, MUTATION_UPDATE, app, notes, n_notes, NULL, done, arg);
+    struct mutation plan = {
+        .kind = MUTATION_UPDATE, .app = *app, .notes = notes, .n_notes = n_notes, .id = app->id};
+    enqueue(s, &plan, done, arg);
 }
 
 void store_remove_app(struct store *s, const char *kind, int64_t id, store_cb *done, void *arg)
 {
-    struct store_app app = {.kind = kind, .id = id};
-    enqueue(s, MUTATION_REMOVE, &app, NULL, 0, NULL, done, arg);
+    struct mutation plan = {.kind = MUTATION_REMOVE, .app = {.kind = kind, .id = id}, .id = id};
+    enqueue(s, &plan, done, arg);
+}
+
+void store_insert_item(struct store *s, const struct store_item *item, const struct store_key *key,
+                       store_cb *done, void *arg)
+{
+    struct mutation plan = {.kind = MUTATION_INSERT_ITEM, .item = *item, .id = -1};
+    if (key != NULL) {
+        plan.key = *key;
+        plan.has_key = true;
+    }
+    enqueue(s, &plan, done, arg);
+}
+
+void store_update_agent(struct store *s, const struct store_agent *agent, const struct store_item *item,
+                        store_cb *done, void *arg)
+{
+    assert(agent != NULL || item != NULL);
+    struct mutation plan = {.kind = MUTATION_UPDATE_AGENT, .id = item != NULL ? item->id : agent->session};
+    if (agent != NULL) {
+        plan.agent = *agent;
+        plan.has_agent = true;
+    }
+    if (item != NULL) {
+        plan.item = *item;
+        plan.has_item = true;
+        plan.item.request = NULL; /* constant: not worth a copy */
+    }
+    enqueue(s, &plan, done, arg);
 }
 
 static void on_probed(const struct err *err, int64_t id, bool replayed, void *arg)
@@ -265,8 +343,7 @@ static void on_probed(const struct err *err, int64_t id, bool replayed, void *ar
 
 static void on_probe(uv_timer_t *timer)
 {
-    struct store_app none = {.id = 0};
-    enqueue(timer->data, MUTATION_PROBE, &none, NULL, 0, NULL, on_probed, NULL);
+    enqueue(timer->data, &(struct mutation){.kind = MUTATION_PROBE}, on_probed, NULL);
 }
 
 const char *store_trouble(const struct store *s)
@@ -280,6 +357,37 @@ enum err_code store_load_apps(struct store *s, bool (*on_app)(const struct store
                               void *arg, struct err *err)
 {
     return db_load_apps(s->reader, on_app, arg, err);
+}
+
+enum err_code store_load_agents(struct store *s, bool (*on_agent)(const struct store_agent *agent, void *arg),
+                                void *arg, struct err *err)
+{
+    return db_load_agents(s->reader, on_agent, arg, err);
+}
+
+enum err_code store_load_items(struct store *s, const char *const *states,
+                               bool (*on_item)(const struct store_item *item, void *arg), void *arg,
+                               struct err *err)
+{
+    return db_load_items(s->reader, states, on_item, arg, err);
+}
+
+static void release(struct store *s);
+
+/* Starts a read on a worker; end_read() is due when it comes back. */
+static enum err_code start_read(struct store *s, void (*run)(void *arg), void (*done)(void *arg), void *arg,
+                                struct err *err)
+{
+    enum err_code rc = work_run(s->loop, run, done, arg, err);
+    if (rc == ERR_OK)
+        s->reads++;
+    return rc;
+}
+
+static void end_read(struct store *s)
+{
+    s->reads--;
+    release(s);
 }
 
 struct read {
@@ -297,18 +405,9 @@ static void keep_copy(const struct store_app *app, const struct store_note *note
                       void *arg)
 {
     struct read *r = arg;
-    struct mutation *m = mem_calloc(1, sizeof *m + mutation_size(app, notes, n_notes, NULL));
-    if (m == NULL) {
+    r->copy = copy_mutation(&(struct mutation){.app = *app, .notes = notes, .n_notes = n_notes});
+    if (r->copy == NULL)
         err_set(&r->err, ERR_NOMEM, "out of memory");
-        return;
-    }
-    m->app = *app;
-    m->notes = (struct store_note *)m->memory;
-    m->n_notes = n_notes;
-    if (n_notes > 0)
-        memcpy(m->notes, notes, n_notes * sizeof *notes);
-    pack_texts(m);
-    r->copy = m;
 }
 
 static void read_run(void *arg)
@@ -319,13 +418,10 @@ static void read_run(void *arg)
     uv_mutex_unlock(&r->store->reader_lock);
 }
 
-static void release(struct store *s);
-
 static void read_done(void *arg)
 {
     struct read *r = arg;
-    r->store->reads--;
-    release(r->store);
+    end_read(r->store);
     if (r->copy != NULL)
         r->done(&r->err, &r->copy->app, r->copy->notes, r->copy->n_notes, r->arg);
     else
@@ -342,16 +438,114 @@ void store_read_app(struct store *s, const char *kind, int64_t id, store_read_cb
     char *copy = r != NULL ? mem_strdup(kind) : NULL;
     if (copy != NULL) {
         *r = (struct read){.store = s, .kind = copy, .id = id, .done = done, .arg = arg};
-        if (work_run(s->loop, read_run, read_done, r, &err) == ERR_OK) {
-            s->reads++;
+        if (start_read(s, read_run, read_done, r, &err) == ERR_OK)
             return;
-        }
     } else {
         err_set(&err, ERR_NOMEM, "out of memory");
     }
     mem_free(copy);
     mem_free(r);
     done(&err, NULL, NULL, 0, arg);
+}
+
+struct items_read {
+    struct store *store;
+    char *type;
+    struct db_page page;
+    store_items_cb *done;
+    void *arg;
+    struct err err;
+    struct store_item *items;
+    size_t n, cap;
+    struct strlist texts; /* what the items point to */
+    int64_t total;
+};
+
+/* Replaces a text by a copy in the list; NULL stays. */
+static bool keep_text(struct strlist *texts, const char **text)
+{
+    if (*text == NULL)
+        return true;
+    if (strlist_add(texts, *text) != 0)
+        return false;
+    *text = texts->items[texts->n - 1];
+    return true;
+}
+
+static bool keep_item(const struct store_item *item, void *arg)
+{
+    struct items_read *r = arg;
+    if (r->n == r->cap) {
+        size_t cap = r->cap > 0 ? 2 * r->cap : ITEMS_FIRST;
+        struct store_item *items = mem_realloc(r->items, cap * sizeof *items);
+        if (items == NULL)
+            return false;
+        r->items = items;
+        r->cap = cap;
+    }
+    struct store_item *copy = &r->items[r->n];
+    *copy = *item;
+    copy->type = r->type;
+    if (!keep_text(&r->texts, &copy->state) || !keep_text(&r->texts, &copy->kind) ||
+        !keep_text(&r->texts, &copy->request) || !keep_text(&r->texts, &copy->output))
+        return false;
+    r->n++;
+    return true;
+}
+
+static void items_read_run(void *arg)
+{
+    struct items_read *r = arg;
+    uv_mutex_lock(&r->store->reader_lock);
+    (void)db_read_items(r->store->reader, &r->page, keep_item, r, &r->total, &r->err); /* told by r->err */
+    uv_mutex_unlock(&r->store->reader_lock);
+}
+
+static void items_read_free(struct items_read *r)
+{
+    if (r == NULL)
+        return;
+    strlist_clear(&r->texts);
+    mem_free(r->items);
+    mem_free(r->type);
+    mem_free(r);
+}
+
+static void items_read_done(void *arg)
+{
+    struct items_read *r = arg;
+    end_read(r->store);
+    if (r->err.code == ERR_OK)
+        r->done(&r->err, r->items, r->n, r->total, r->arg);
+    else
+        r->done(&r->err, NULL, 0, 0, r->arg);
+    items_read_free(r);
+}
+
+void store_read_items(struct store *s, const char *type, int64_t session, int64_t from, int64_t size,
+                      bool descending, store_items_cb *done, void *arg)
+{
+    struct err err = {0};
+    struct items_read *r = mem_calloc(1, sizeof *r);
+    if (r != NULL && (r->type = mem_strdup(type)) != NULL) {
+        r->store = s;
+        r->page = (struct db_page){
+            .type = r->type,
+            .session = session,
+            .from = from,
+            .size = size,
+            .descending = descending,
+            .text_limit = ITEMS_TEXT_MAX,
+        };
+        r->done = done;
+        r->arg = arg;
+        if (start_read(s, items_read_run, items_read_done, r, &err) == ERR_OK)
+            return;
+    } else {
+        err_set(&err, ERR_NOMEM, "out of memory");
+    }
+    items_read_free(r);
+    done(&err, NULL, 0, 0, arg);
 }
 
 /* ---- life ---- */

@@ -51,6 +51,28 @@ struct store_note {
     const char *reason; /* or NULL */
 };
 
+/* A statement or a job that a session was asked to run. Texts are borrowed for the time of the call or
+ * callback. */
+struct store_item {
+    const char *type; /* "statement": ids from 0; "job": ids from 1; per session, without gaps */
+    int64_t session;  /* id of an application of kind "session" */
+    int64_t id;
+    const char *state;   /* a word of the session module */
+    const char *kind;    /* language */
+    const char *request; /* code, or the job's base64; constant after the insertion */
+    const char *output;  /* JSON, or NULL */
+    int64_t created_ms, started_ms, completed_ms; /* wall time; 0: not yet */
+};
+
+/* What is known of the driver-side process of a session. */
+struct store_agent {
+    int64_t session;
+    const char *boot;  /* names the process */
+    int64_t last_seq;  /* of the last durable message of it that is in the store */
+    const char *facts; /* JSON: what it told of itself; NULL: nothing yet */
+    int64_t statements; /* how many its session has; only read */
+};
+
 /* The folder must exist. ERR_CONFLICT: a database of a newer hearth. ERR_IO: unreadable, damaged, not
  * writable. The message tells what to do; nothing was changed. */
 enum err_code store_open(uv_loop_t *loop, const char *dir, struct store **ret, struct err *err);
@@ -79,13 +101,34 @@ struct store_key {
 void store_insert_app(struct store *s, const struct store_app *app, const struct store_note *note,
                       const struct store_key *key, store_cb *done, void *arg);
 
+/* Gives an application that was inserted ahead of its request to that request: as store_insert_app(), but on
+ * the row app->id where its version is app->version. Replaces name, owner, proxy_user, submission, facts and
+ * created_ms, and makes it version + 1; the note is appended to the history. ERR_CONFLICT: the name belongs
+ * to another one, `id` tells which; or, with `id` its own, the version is another. */
+void store_adopt_app(struct store *s, const struct store_app *app, const struct store_note *note,
+                     const struct store_key *key, store_cb *done, void *arg);
+
 /* Writes all but kind, id, submission and created_ms, where version is app->version, and makes it
  * version + 1. Notes are appended to the history. ERR_CONFLICT when the version is another. */
 void store_update_app(struct store *s, const struct store_app *app, const struct store_note *notes,
                       unsigned n_notes, store_cb *done, void *arg);
 
-/* Removes an application, its history and its keys for good. */
+/* Removes an application, its history and its keys for good; with a session go its items, their keys, and its
+ * agent. */
 void store_remove_app(struct store *s, const char *kind, int64_t id, store_cb *done, void *arg);
+
+/* Inserts with the next id of its session and type, which done is given; item->id is ignored. `key` may be
+ * NULL; it counts per user, session and type, and is answered as in store_insert_app(). ERR_NOT_FOUND: there
+ * is no such session. */
+void store_insert_item(struct store *s, const struct store_item *item, const struct store_key *key,
+                       store_cb *done, void *arg);
+
+/* Writes in one step the row of an agent, and state, output, started_ms and completed_ms of an item; one of
+ * the two may be NULL. The agent's row is made when there is none; its last_seq never falls, and its facts
+ * stay when the new ones are NULL. Nothing is changed with ERR_CONFLICT: the stored agent has another boot,
+ * or a message between its last one and this one is missing; and with ERR_NOT_FOUND: there is no such session or item. `id` is the item's, without one the session's. */
+void store_update_agent(struct store *s, const struct store_agent *agent, const struct store_item *item,
+                        store_cb *done, void *arg);
 
 /* ---- reads ---- */
 
@@ -94,10 +137,31 @@ void store_remove_app(struct store *s, const char *kind, int64_t id, store_cb *d
 enum err_code store_load_apps(struct store *s, bool (*on_app)(const struct store_app *app, void *arg),
                               void *arg, struct err *err);
 
+/* Calls on_agent for every agent, ascending by session; blocking, for the start of the server. on_agent
+ * returns false to stop (ERR_NOMEM then). */
+enum err_code store_load_agents(struct store *s, bool (*on_agent)(const struct store_agent *agent, void *arg),
+                                void *arg, struct err *err);
+
+/* Calls on_item for every item in one of these states (NULL at the end), ascending by session, type and id,
+ * with request and without output; blocking and stopped in the same way. */
+enum err_code store_load_items(struct store *s, const char *const *states,
+                               bool (*on_item)(const struct store_item *item, void *arg), void *arg,
+                               struct err *err);
+
 /* One application with its submission and history, oldest note first, from a worker thread; app is
  * NULL (and err tells why) when there is none. */
 typedef void store_read_cb(const struct err *err, const struct store_app *app, const struct store_note *notes,
                            unsigned n_notes, void *arg);
 void store_read_app(struct store *s, const char *kind, int64_t id, store_read_cb *done, void *arg);
+
+/* Items of a session and type, from a worker thread: those at the places from .. from+size-1 of the ascending
+ * or descending order, where place 0 is the first item of the one and the last of the other (ascending,
+ * statement N is at place N, job N at N - 1); all that follow when size < 0, none when from < 0. `total`
+ * counts all of them. ERR_TOO_LARGE: together they have more than 256 MiB of text. Items and their texts are
+ * borrowed for the time of the callback; after an error there are none and total is 0. */
+typedef void store_items_cb(const struct err *err, const struct store_item *items, size_t n, int64_t total,
+                            void *arg);
+void store_read_items(struct store *s, const char *type, int64_t session, int64_t from, int64_t size,
+                      bool descending, store_items_cb *done, void *arg);
 
 #endif

@@ -1,125 +1,13 @@
 /* The store: what it promises of rows, names, keys, groups, versions, and of databases it must not touch. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include "base/io.h"
-#include "base/mem.h"
-#include "store/db.h"
+#include "store_world.h"
 
 #include <fcntl.h>
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { NOBODY = 65534 };
-
-/* A folder, a loop, a store; every test has its own. */
-struct world {
-    char dir[64];
-    uv_loop_t loop;
-    struct store *store;
-};
-
-static char *in_world(const struct world *w, const char *name)
-{
-    static char path[128];
-    (void)snprintf(path, sizeof path, "%s/%s", w->dir, name);
-    return path;
-}
-
-static void world_init(struct world *w)
-{
-    *w = (struct world){.dir = "/tmp/hearth-store-XXXXXX"};
-    assert_non_null(mkdtemp(w->dir));
-    assert_int_equal(uv_loop_init(&w->loop), 0);
-}
-
-static void open_store(struct world *w)
-{
-    struct err err;
-    if (store_open(&w->loop, w->dir, &w->store, &err) != ERR_OK)
-        fail_msg("%s", err.msg);
-}
-
-static void close_store(struct world *w)
-{
-    store_close(w->store);
-    w->store = NULL;
-    assert_int_equal(uv_run(&w->loop, UV_RUN_DEFAULT), 0);
-}
-
-static int begin(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-    world_init(w);
-    open_store(w);
-    *state = w;
-    return 0;
-}
-
-static int end(void **state)
-{
-    struct world *w = *state;
-    mem_fail_at(0);
-    close_store(w);
-    assert_int_equal(uv_loop_close(&w->loop), 0);
-    assert_int_equal(io_remove_tree(w->dir, NULL), ERR_OK);
-    free(w);
-    assert_int_equal(mem_live(), 0);
-    return 0;
-}
-
-/* ---- calls that wait for their answer ---- */
-
-struct answer {
-    bool came;
-    struct err err;
-    int64_t id;
-    bool replayed;
-};
-
-static void on_answer(const struct err *err, int64_t id, bool replayed, void *arg)
-{
-    *(struct answer *)arg = (struct answer){.came = true, .err = *err, .id = id, .replayed = replayed};
-}
-
-static void await(struct world *w, const bool *came)
-{
-    while (!*came)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
-}
-
-static struct store_app waiting(const char *name)
-{
-    return (struct store_app){
-        .kind = "batch",
-        .state = "waiting",
-        .name = name,
-        .owner = "alice",
-        .submission = "{\"file\":\"/a.py\"}",
-        .facts = "{}",
-        .memory = 1 << 30,
-        .created_ms = 1000,
-    };
-}
-
-static const struct store_note first_note = {1000, "waiting", NULL};
-
-static struct answer insert(struct world *w, const struct store_app *app, const struct store_key *key)
-{
-    struct answer a = {0};
-    store_insert_app(w->store, app, &first_note, key, on_answer, &a);
-    await(w, &a.came);
-    return a;
-}
 
 static int64_t insert_named(struct world *w, const char *name)
 {
@@ -141,10 +29,7 @@ static struct answer update(struct world *w, const struct store_app *app)
 
 static struct answer remove_app(struct world *w, int64_t id)
 {
-    struct answer a = {0};
-    store_remove_app(w->store, "batch", id, on_answer, &a);
-    await(w, &a.came);
-    return a;
+    return remove_kind(w, "batch", id);
 }
 
 /* What a read brought, copied out of the callback. */
@@ -314,6 +199,111 @@ static void the_same_key_with_another_request_is_a_mismatch(void **state)
     assert_int_equal(insert(w, &app, &(struct store_key){"alice", "k1", "another"}).err.code, ERR_OK);
 }
 
+/* ---- rows that were inserted ahead of their request ---- */
+
+static struct answer adopt(struct world *w, const struct store_app *app, const struct store_key *key)
+{
+    struct answer a = {0};
+    struct store_note note = {4000, "running", "given to a request"};
+    store_adopt_app(w->store, app, &note, key, on_answer, &a);
+    await(w, &a.came);
+    return a;
+}
+
+/* A row that stands ready, and what a request would make of it. */
+static struct store_app stand_ready(struct world *w)
+{
+    struct store_app app = waiting(NULL);
+    app.id = insert(w, &app, NULL).id;
+    app.version = 1;
+    app.state = "ignored";
+    app.name = "notebook";
+    app.owner = "bob";
+    app.proxy_user = "carol";
+    app.submission = "{\"file\":\"/b.py\"}";
+    app.facts = "{\"asked\":1}";
+    app.memory = 7;
+    app.created_ms = 4000;
+    return app;
+}
+
+static void a_row_that_stood_ready_becomes_the_requests(void **state)
+{
+    struct world *w = *state;
+    struct store_app app = stand_ready(w);
+    struct answer a = adopt(w, &app, &(struct store_key){"bob", "k1", "digest"});
+    assert_int_equal(a.err.code, ERR_OK);
+    assert_int_equal(a.id, app.id);
+    assert_false(a.replayed);
+    struct found f = read_app(w, app.id);
+    assert_int_equal(f.version, 2);
+    assert_string_equal(f.state, "waiting");
+    assert_string_equal(f.name, "notebook");
+    assert_string_equal(f.submission, "{\"file\":\"/b.py\"}");
+    assert_string_equal(f.facts, "{\"asked\":1}");
+    assert_int_equal(f.n_notes, 2);
+    assert_string_equal(f.last_state, "running");
+    assert_string_equal(f.last_reason, "given to a request");
+    assert_string_equal(ask(w, "SELECT owner || ' ' || proxy_user || ' ' || created_ms || ' ' || memory "
+                               "FROM application"),
+                        "bob carol 4000 1073741824");
+    assert_int_equal(insert_named(w, NULL), app.id + 1); /* it took no id */
+}
+
+static void a_row_is_adopted_once_for_a_key(void **state)
+{
+    struct world *w = *state;
+    struct store_app first = stand_ready(w);
+    struct store_app second = stand_ready(w);
+    second.name = NULL;
+    struct store_key key = {"bob", "k1", "digest"};
+    assert_int_equal(adopt(w, &first, &key).err.code, ERR_OK);
+    struct answer again = adopt(w, &second, &key);
+    assert_int_equal(again.err.code, ERR_OK);
+    assert_true(again.replayed);
+    assert_int_equal(again.id, first.id);
+    struct answer other = adopt(w, &second, &(struct store_key){"bob", "k1", "another"});
+    assert_int_equal(other.err.code, ERR_MISMATCH);
+    assert_int_equal(read_app(w, second.id).version, 1);
+    struct answer inserted = insert(w, &second, &key); /* both ways of taking a request know its key */
+    assert_true(inserted.replayed);
+    assert_int_equal(inserted.id, first.id);
+}
+
+static void a_row_cannot_be_adopted_with_a_name_that_is_taken(void **state)
+{
+    struct world *w = *state;
+    int64_t owner = insert_named(w, "notebook");
+    struct store_app app = stand_ready(w);
+    struct store_key key = {"bob", "k1", "digest"};
+    struct answer a = adopt(w, &app, &key);
+    assert_int_equal(a.err.code, ERR_CONFLICT);
+    assert_int_equal(a.id, owner);
+    struct found f = read_app(w, app.id);
+    assert_int_equal(f.version, 1);
+    assert_string_equal(f.name, "(null)");
+    assert_int_equal(f.n_notes, 1);
+    app.name = "another";
+    assert_false(adopt(w, &app, &key).replayed); /* the refused one left no key */
+    app.version = 2;
+    assert_int_equal(adopt(w, &app, NULL).err.code, ERR_OK); /* its own name is not in its way */
+}
+
+static void a_row_that_was_changed_meanwhile_is_not_adopted(void **state)
+{
+    struct world *w = *state;
+    struct store_app app = stand_ready(w);
+    struct store_key key = {"bob", "k1", "digest"};
+    app.version = 9;
+    struct answer a = adopt(w, &app, &key);
+    assert_int_equal(a.err.code, ERR_CONFLICT);
+    assert_int_equal(a.id, app.id);
+    struct found f = read_app(w, app.id);
+    assert_string_equal(f.submission, "{\"file\":\"/a.py\"}");
+    assert_int_equal(f.n_notes, 1);
+    assert_false(insert(w, &app, &key).replayed);
+}
+
 /* ---- groups ---- */
 
 enum { MANY = 2000 };
@@ -423,21 +413,6 @@ static void all_rows_are_there_after_opening_again(void **state)
 }
 
 /* ---- the database itself ---- */
-
-/* The first column of a query on a connection of our own; "" when no row comes. */
-static char *ask(const struct world *w, const char *sql)
-{
-    static char text[128];
-    sqlite3 *db = NULL;
-    sqlite3_stmt *st = NULL;
-    assert_int_equal(sqlite3_open(in_world(w, "hearth.db"), &db), SQLITE_OK);
-    assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &st, NULL), SQLITE_OK);
-    int rc = sqlite3_step(st);
-    (void)snprintf(text, sizeof text, "%s", rc == SQLITE_ROW ? (const char *)sqlite3_column_text(st, 0) : "");
-    assert_int_equal(sqlite3_finalize(st), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-    return text;
-}
 
 static void the_database_is_a_write_ahead_log_for_us_alone(void **state)
 {
@@ -657,8 +632,6 @@ static void mutations_and_reads_survive_every_failing_allocation(void **state)
     assert_int_equal(rc, ERR_OK);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -670,6 +643,10 @@ int main(void)
         TEST(a_name_belongs_to_one_until_that_is_forgotten),
         TEST(the_same_key_finds_the_first_application_again),
         TEST(the_same_key_with_another_request_is_a_mismatch),
+        TEST(a_row_that_stood_ready_becomes_the_requests),
+        TEST(a_row_is_adopted_once_for_a_key),
+        TEST(a_row_cannot_be_adopted_with_a_name_that_is_taken),
+        TEST(a_row_that_was_changed_meanwhile_is_not_adopted),
         TEST(a_crowd_is_answered_in_order_and_a_refused_one_fails_alone),
         TEST(closing_waits_for_all_that_was_asked),
         TEST(a_closed_store_answers_that_it_is_closed),
