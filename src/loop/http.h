@@ -10,6 +10,8 @@
  *                busily it trickles bytes
  *   HEAD         as GET without the body
  *   405          with Allow, from the rows of that path; OPTIONS too; 404 has no body
+ *   stream       an answer without an end, for server-sent events; see http_reply_stream()
+ *   upload       a body that goes to disk instead of memory; see http_set_uploads()
  *
  * Lifetime   a request lives until it was answered, also when its client has gone away meanwhile.
  * Thread     loop thread only.
@@ -28,6 +30,7 @@
 struct http_server;  /* opaque */
 struct http_request; /* opaque */
 struct http_answer;  /* opaque, reference counted; may be sent many times */
+struct http_stream;  /* opaque */
 
 /* ---- answers ---- */
 
@@ -67,6 +70,43 @@ bool http_set_user(struct http_request *r, const char *user); /* false: out of m
  * memory was short: 503. The request is gone for the caller afterwards. */
 void http_reply(struct http_request *r, struct http_answer *answer);
 
+/* ---- streams ---- */
+
+/*
+ * Answers with a body that goes on: status 200, chunked, never kept by caches or proxies. It takes the
+ * place of http_reply(): the request is gone for the caller, who holds the stream instead. A client that
+ * asked with HEAD gets the headers alone.
+ *
+ * on_close is called exactly once, from the loop or from http_server_close(), never from one of these
+ * functions: when the client has gone (noticed within a second when it hangs up), when the end that
+ * http_stream_end() asked for has been sent, or when the server closes. The stream is invalid from that
+ * call on. A stream without traffic carries a comment (": \n\n") every 15 s.
+ *
+ * NULL: the client has gone meanwhile, or memory is short and it is answered 503; on_close is not called.
+ */
+struct http_stream *http_reply_stream(struct http_request *r, const char *content_type,
+                                      void (*on_close)(void *arg), void *arg);
+/* Appends n bytes, at most 128 MiB. False when the stream has been ended, when memory is short, or when
+ * the client is too slow: more than 1 MiB waits for it, not counting the largest piece that waits. It is
+ * cut off then, and on_close follows. */
+bool http_stream_send(struct http_stream *s, const char *bytes, size_t n);
+/* Sends what waits, then the end. Further calls do nothing. */
+void http_stream_end(struct http_stream *s);
+
+/* ---- uploads ---- */
+
+/* A part of a multipart/form-data body. */
+struct http_upload {
+    const char *part;      /* the field's name */
+    const char *file_name; /* as sent, not to be trusted as a path; NULL when the client sent none */
+    const char *path; /* the content: a file of mode 0600, removed with the request unless renamed away */
+    int64_t size;     /* bytes */
+};
+
+/* The first part of that name, valid as long as the request; NULL: the body has none, or it was not
+ * multipart/form-data. Of one body the first 8 parts are kept. */
+const struct http_upload *http_upload_part(const struct http_request *r, const char *part);
+
 /* ---- the server ---- */
 
 typedef void http_handler(struct http_request *r, void *arg);
@@ -76,10 +116,12 @@ struct http_route {
     const char *path; /* "/batches/{id}/log" */
     http_handler *handler;
     const char *summary; /* for documents */
+    bool upload;         /* the body is an upload: http_upload_part() has it, http_body() is empty */
 };
 
-/* Called for every request before its route is looked up. True: the filter has taken it, and answers it
- * by http_reply() or lets it through by http_pass(), now or later. */
+/* Called for every request before its handler; for an upload before its body is read, so that nobody
+ * fills the disk who may not. True: the filter has taken it, and answers it by http_reply() or lets it
+ * through by http_pass(), now or later. */
 typedef bool http_filter(struct http_request *r, void *arg);
 void http_pass(struct http_request *r);
 
@@ -98,6 +140,16 @@ enum err_code http_server_new(uv_loop_t *loop, const struct http_options *option
 /* Rows and arg must stay valid as long as the server. */
 void http_mount(struct http_server *s, const struct http_route *routes, size_t n, void *arg);
 void http_set_filter(struct http_server *s, http_filter *filter, void *arg);
+
+struct http_upload_options {
+    const char *dir; /* where parts are kept meanwhile; the server's own */
+    int64_t limit;   /* bytes of one body, instead of body_limit */
+};
+
+/* Makes the folder, and removes what an earlier server left in it. Needed before a route takes uploads.
+ * An upload may take longer than request_timeout_ms as long as it never stands still for that time. */
+enum err_code http_set_uploads(struct http_server *s, const struct http_upload_options *options,
+                               struct err *err);
 /* The address that is listened on, with the real port: "127.0.0.1:8998". */
 const char *http_server_address(const struct http_server *s);
 const char *http_server_base_path(const struct http_server *s);
@@ -107,7 +159,8 @@ enum err_code http_parse_listen(const char *listen, char host[64], uint16_t *ret
 bool http_is_loopback(const char *host);
 
 /* Sends the answers that were given, stops listening and closes all connections; requests still being
- * worked on keep their memory until they are answered, into the void. */
+ * worked on keep their memory until they are answered, into the void. Streams have ended, their on_close
+ * called, when it returns. */
 void http_server_close(struct http_server *s);
 
 #endif

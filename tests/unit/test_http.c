@@ -1,28 +1,7 @@
 /* The HTTP server and its router: addresses, limits, answers that wait, and clients that misbehave. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "http_world.h"
 
-#include <cmocka.h>
-
-#include "base/clock.h"
-#include "base/mem.h"
-#include "base/strs.h"
-#include "loop/http_internal.h"
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 #include <zlib.h>
-
-enum { PATIENCE_MS = 20000, BODY_LIMIT = 4096, REQUEST_TIMEOUT_MS = 600, IDLE_TIMEOUT_MS = 1000 };
 
 /* ---- the router alone ---- */
 
@@ -33,10 +12,10 @@ static void nothing(struct http_request *r, void *arg)
 }
 
 static const struct http_route table[] = {
-    {"GET", "/batches", nothing, ""},          {"POST", "/batches", nothing, ""},
-    {"GET", "/batches/{id}", nothing, ""},     {"DELETE", "/batches/{id}", nothing, ""},
-    {"GET", "/batches/{id}/log", nothing, ""}, {"POST", "/only/post", nothing, ""},
-    {"GET", "/a/{x}/b/{y}", nothing, ""},
+    {"GET", "/batches", nothing, "", false},          {"POST", "/batches", nothing, "", false},
+    {"GET", "/batches/{id}", nothing, "", false},     {"DELETE", "/batches/{id}", nothing, "", false},
+    {"GET", "/batches/{id}/log", nothing, "", false}, {"POST", "/only/post", nothing, "", false},
+    {"GET", "/a/{x}/b/{y}", nothing, "", false},
 };
 
 static struct http_target_result find(const char *method, const char *path, enum err_code expected)
@@ -225,22 +204,7 @@ static void listening_addresses_are_numbers(void **state)
         assert_int_equal(http_parse_listen(bad[i], host, &port, &err), ERR_INVALID);
 }
 
-/* ---- a server in this process ---- */
-
-struct world {
-    uv_loop_t loop;
-    struct http_server *server;
-    struct http_request *held; /* by the handler of /hold */
-    unsigned n_held, n_called;
-};
-
-static void reply_text(struct http_request *r, int status, const char *text)
-{
-    struct buf body = BUF(64 * 1024);
-    buf_str(&body, text);
-    http_reply(r, http_answer_new(status, "text/plain", &body));
-    buf_clear(&body);
-}
+/* ---- the server ---- */
 
 static const char *or_none(const char *text)
 {
@@ -278,13 +242,6 @@ static void later(struct http_request *r, void *arg)
     assert_int_equal(uv_timer_start(timer, on_later, 50, 0), 0);
 }
 
-static void hold(struct http_request *r, void *arg)
-{
-    struct world *w = arg;
-    w->held = r;
-    w->n_held++;
-}
-
 static void out_of_memory(struct http_request *r, void *arg)
 {
     (void)arg;
@@ -292,182 +249,16 @@ static void out_of_memory(struct http_request *r, void *arg)
 }
 
 static const struct http_route served[] = {
-    {"GET", "/echo", echo, ""},   {"POST", "/echo", echo, ""}, {"DELETE", "/echo/{id}", echo, ""},
-    {"GET", "/later", later, ""}, {"GET", "/hold", hold, ""},  {"GET", "/nomem", out_of_memory, ""},
+    {"GET", "/echo", echo, "", false},         {"POST", "/echo", echo, "", false},
+    {"DELETE", "/echo/{id}", echo, "", false}, {"GET", "/later", later, "", false},
+    {"GET", "/hold", hold, "", false},         {"GET", "/nomem", out_of_memory, "", false},
 };
-
-static void start(struct world *w, const char *base_path)
-{
-    struct err err;
-    struct http_options options = {
-        .listen = "127.0.0.1:0",
-        .base_path = base_path,
-        .connections = 100,
-        .body_limit = BODY_LIMIT,
-        .request_timeout_ms = REQUEST_TIMEOUT_MS,
-        .idle_timeout_ms = IDLE_TIMEOUT_MS,
-        .security_headers = true,
-    };
-    if (http_server_new(&w->loop, &options, &w->server, &err) != ERR_OK)
-        fail_msg("%s", err.msg);
-    http_mount(w->server, served, sizeof served / sizeof *served, w);
-}
 
 static int begin(void **state)
 {
-    struct world *w = calloc(1, sizeof *w);
-    assert_int_equal(uv_loop_init(&w->loop), 0);
-    start(w, "");
-    *state = w;
+    *state = world_new(served, sizeof served / sizeof *served);
     return 0;
 }
-
-static int end(void **state)
-{
-    struct world *w = *state;
-    http_server_close(w->server);
-    assert_int_equal(uv_run(&w->loop, UV_RUN_DEFAULT), 0);
-    assert_int_equal(uv_loop_close(&w->loop), 0);
-    free(w);
-    assert_int_equal(mem_live(), 0);
-    return 0;
-}
-
-/* ---- clients ---- */
-
-struct client {
-    int fd;
-    bool closed; /* by the server */
-    size_t len;
-    char in[64 * 1024];
-};
-
-struct reply {
-    int status;
-    char head[8192];
-    char body[16384];
-};
-
-static int64_t limit_from_now(void)
-{
-    return clock_mono_ms() + PATIENCE_MS;
-}
-
-/* Lets the server work for a moment. */
-static void turn(struct world *w)
-{
-    (void)uv_run(&w->loop, UV_RUN_NOWAIT);
-    (void)poll(NULL, 0, 1);
-}
-
-static struct client *connect_to(struct world *w)
-{
-    struct client *c = calloc(1, sizeof *c);
-    const char *address = http_server_address(w->server);
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)atoi(strrchr(address, ':') + 1))};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(c->fd, (struct sockaddr *)&to, sizeof to), 0);
-    return c;
-}
-
-static void hang_up(struct client *c)
-{
-    (void)close(c->fd);
-    free(c);
-}
-
-static void say(struct client *c, const char *text)
-{
-    assert_int_equal(send(c->fd, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-static void listen_once(struct client *c)
-{
-    ssize_t n = recv(c->fd, c->in + c->len, sizeof c->in - 1 - c->len, MSG_DONTWAIT);
-    if (n > 0)
-        c->len += (size_t)n;
-    else if (n == 0 || errno == ECONNRESET)
-        c->closed = true;
-    c->in[c->len] = '\0';
-}
-
-/* The value of a header in a reply's head, NULL when it is not there. */
-static const char *header(const struct reply *r, const char *name)
-{
-    static char value[512];
-    size_t n = strlen(name);
-    for (const char *line = r->head; line != NULL; line = strstr(line, "\r\n")) {
-        line += line[0] == '\r' ? 2 : 0;
-        if (strncasecmp(line, name, n) != 0 || line[n] != ':')
-            continue;
-        (void)snprintf(value, sizeof value, "%.*s", (int)strcspn(line + n + 2, "\r"), line + n + 2);
-        return value;
-    }
-    return NULL;
-}
-
-/* Takes one whole reply out of what has come; false when more is needed. */
-static bool take_reply(struct client *c, bool with_body, struct reply *r)
-{
-    char *blank = strstr(c->in, "\r\n\r\n");
-    if (blank == NULL)
-        return false;
-    size_t head = (size_t)(blank - c->in) + 4;
-    (void)snprintf(r->head, sizeof r->head, "%.*s", (int)head, c->in);
-    const char *length = header(r, "Content-Length");
-    size_t body = with_body && length != NULL ? (size_t)atol(length) : 0;
-    if (c->len < head + body)
-        return false;
-    (void)snprintf(r->body, sizeof r->body, "%.*s", (int)body, c->in + head);
-    assert_int_equal(sscanf(r->head, "HTTP/1.1 %d", &r->status), 1);
-    memmove(c->in, c->in + head + body, c->len - head - body + 1);
-    c->len -= head + body;
-    return true;
-}
-
-static struct reply read_reply(struct world *w, struct client *c, bool with_body)
-{
-    static struct reply r;
-    int64_t limit = limit_from_now();
-    while (!take_reply(c, with_body, &r)) {
-        if (c->closed || clock_mono_ms() > limit)
-            fail_msg("no whole reply, but '%s'%s", c->in, c->closed ? " and a closed connection" : "");
-        turn(w);
-        listen_once(c);
-    }
-    return r;
-}
-
-static struct reply ask(struct world *w, const char *text)
-{
-    struct client *c = connect_to(w);
-    say(c, text);
-    struct reply r = read_reply(w, c, strncmp(text, "HEAD", 4) != 0);
-    hang_up(c);
-    return r;
-}
-
-static void until_closed(struct world *w, struct client *c)
-{
-    int64_t limit = limit_from_now();
-    while (!c->closed && clock_mono_ms() < limit) {
-        turn(w);
-        listen_once(c);
-    }
-    assert_true(c->closed);
-}
-
-static void until_held(struct world *w, unsigned n)
-{
-    int64_t limit = limit_from_now();
-    while (w->n_held < n && clock_mono_ms() < limit)
-        turn(w);
-    assert_int_equal(w->n_held, n);
-}
-
-#define HOST "Host: x\r\n"
 
 static void a_request_reaches_its_handler_with_everything(void **state)
 {
@@ -524,9 +315,8 @@ static void a_post_may_name_another_method(void **state)
 static void a_base_path_stands_in_front_of_everything(void **state)
 {
     struct world *w = *state;
-    http_server_close(w->server);
-    assert_int_equal(uv_run(&w->loop, UV_RUN_DEFAULT), 0);
-    start(w, "/hearth");
+    world_stop(w);
+    world_start(w, "/hearth");
     assert_int_equal(ask(w, "GET /hearth/echo HTTP/1.1\r\n" HOST "\r\n").status, 200);
     assert_int_equal(ask(w, "GET /echo HTTP/1.1\r\n" HOST "\r\n").status, 404);
 }
@@ -827,9 +617,7 @@ static void closing_sends_what_was_answered_and_drops_the_rest(void **state)
     struct client *late = connect_to(w);
     say(late, "GET /echo HTTP/1.1\r\n" HOST "\r\n"); /* not seen before it closes */
     reply_text(first, 200, "in time");
-    http_server_close(w->server);
-    w->server = NULL;
-    assert_int_equal(uv_run(&w->loop, UV_RUN_DEFAULT), 0);
+    world_stop(w);
     reply_text(w->held, 200, "too late"); /* into the void */
     assert_string_equal(read_reply(w, lucky, true).body, "in time");
     until_closed(w, unlucky);
@@ -841,7 +629,7 @@ static void closing_sends_what_was_answered_and_drops_the_rest(void **state)
     hang_up(late);
 }
 
-#define SERVED(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define SERVED(name) cmocka_unit_test_setup_teardown(name, begin, world_end)
 
 int main(void)
 {
