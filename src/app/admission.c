@@ -147,6 +147,11 @@ static char *waiting_words(const struct apps *apps, const struct app *app)
     return mem_printf("waiting for its turn: applications that came before it wait for memory");
 }
 
+bool apps_has_room(const struct apps *apps, uint64_t memory)
+{
+    return apps->waiting.n == 0 && apps->memory_used + memory <= apps->memory_budget && count_fits(apps);
+}
+
 /* Gives its reason to an application that could not start at once. */
 static void explain(struct apps *apps, struct app *app)
 {
@@ -182,6 +187,8 @@ void admission_run(struct apps *apps)
         admission_occupy(app);
         app_persist(app, on_launch_recorded, app);
     }
+    if (apps->waiting.n > 0 && apps->on_pressure != NULL && !apps->closing)
+        apps->on_pressure(apps->pressure_arg);
     for (size_t i = apps->waiting.n; i > 0 && apps->waiting.items[i - 1]->info.wait_note == NULL; i--)
         explain(apps, apps->waiting.items[i - 1]);
     apps->admitting = false;

@@ -17,7 +17,7 @@
 
 enum { TICK_MS = 1000, RECOVERY_PATIENCE_MS = 2000 };
 
-static const char *const kind_names[APP_KINDS] = {[APP_BATCH] = "batch"};
+static const char *const kind_names[APP_KINDS] = {[APP_BATCH] = "batch", [APP_SESSION] = "session"};
 
 const char *app_kind_name(enum app_kind kind)
 {
@@ -67,6 +67,7 @@ void app_free(struct app *app)
     mem_free(app->info.file);
     mem_free(app->info.master);
     mem_free(app->info.deploy_mode);
+    mem_free(app->info.door);
     mem_free(app->info.ui_url);
     mem_free(app->info.launcher_state);
     mem_free(app->info.wait_note);
@@ -84,6 +85,13 @@ void app_changed(struct app *app)
 {
     app->revision = ++app->apps->revision;
     wake(app);
+}
+
+void app_leave(struct app *app)
+{
+    app->info.gone = true;
+    app_changed(app);
+    app_free(app);
 }
 
 uint64_t app_revision(const struct app *app)
@@ -114,84 +122,16 @@ void app_unwait(struct app_waiter *waiter)
     waiter->app = NULL;
 }
 
-/* ---- lists ---- */
-
-static int compare(const struct app *a, const struct app *b)
-{
-    if (a->info.created_ms != b->info.created_ms)
-        return a->info.created_ms < b->info.created_ms ? -1 : 1;
-    if (a->info.kind != b->info.kind)
-        return a->info.kind < b->info.kind ? -1 : 1;
-    return (a->info.id > b->info.id) - (a->info.id < b->info.id);
-}
-
-/* Where app stands or would stand. */
-static size_t position(const struct app_list *l, const struct app *app)
-{
-    size_t low = 0;
-    size_t high = l->n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (compare(l->items[middle], app) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-size_t app_list_index(const struct app_list *l, const struct app *app)
-{
-    size_t at = position(l, app);
-    return at < l->n && l->items[at] == app ? at : l->n;
-}
-
-int app_list_insert(struct app_list *l, struct app *app)
-{
-    if (l->n == l->cap) {
-        size_t cap = l->cap == 0 ? 64 : l->cap * 2;
-        struct app **items = mem_realloc(l->items, cap * sizeof(struct app *));
-        if (items == NULL)
-            return -1;
-        l->items = items;
-        l->cap = cap;
-    }
-    size_t at = position(l, app);
-    memmove(l->items + at + 1, l->items + at, (l->n - at) * sizeof(struct app *));
-    l->items[at] = app;
-    l->n++;
-    return 0;
-}
-
-void app_list_remove(struct app_list *l, struct app *app)
-{
-    size_t at = app_list_index(l, app);
-    if (at == l->n)
-        return;
-    l->n--;
-    memmove(l->items + at, l->items + at + 1, (l->n - at) * sizeof(struct app *));
-}
-
 /* ---- looking ---- */
 
 struct app *apps_find(struct apps *apps, enum app_kind kind, int64_t id)
 {
-    const struct app_list *l = &apps->kinds[kind];
-    size_t low = 0;
-    size_t high = l->n;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (l->items[middle]->info.id < id)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < l->n && l->items[low]->info.id == id && !apps->closing ? l->items[low] : NULL;
+    return apps->closing ? NULL : app_list_find(&apps->lists[kind], kind, id);
 }
 
 struct app *apps_find_name(struct apps *apps, enum app_kind kind, const char *name)
 {
-    const struct app_list *l = &apps->kinds[kind];
+    const struct app_list *l = &apps->lists[kind];
     for (size_t i = 0; i < l->n && !apps->closing; i++)
         if (l->items[i]->info.name != NULL && strcmp(l->items[i]->info.name, name) == 0)
             return l->items[i];
@@ -200,12 +140,12 @@ struct app *apps_find_name(struct apps *apps, enum app_kind kind, const char *na
 
 size_t apps_count(const struct apps *apps, enum app_kind kind)
 {
-    return apps->kinds[kind].n;
+    return apps->lists[kind].n;
 }
 
 struct app *apps_at(struct apps *apps, enum app_kind kind, size_t index)
 {
-    return index < apps->kinds[kind].n ? apps->kinds[kind].items[index] : NULL;
+    return index < apps->lists[kind].n ? apps->lists[kind].items[index] : NULL;
 }
 
 uint64_t apps_revision(const struct apps *apps)
@@ -237,7 +177,7 @@ static void on_row_written(const struct err *err, void *arg)
 /* What is shown from memory may be ahead of the store, whose row is read here: that is written first. */
 void apps_read_row(struct apps *apps, enum app_kind kind, int64_t id, store_read_cb *done, void *arg)
 {
-    struct app *app = apps_find(apps, kind, id);
+    struct app *app = app_find_any(apps, kind, id);
     bool ahead = app != NULL && (app->dirty || app->writing) && store_trouble(apps->options.store) == NULL;
     struct row_read *r = ahead ? mem_calloc(1, sizeof *r) : NULL;
     if (r == NULL) {
@@ -255,7 +195,7 @@ struct apps_summary apps_summary(const struct apps *apps)
                              .running = apps->running,
                              .waiting = apps->waiting.n};
     for (int kind = 0; kind < APP_KINDS; kind++)
-        s.known += apps->kinds[kind].n;
+        s.known += apps->lists[kind].n;
     return s;
 }
 
@@ -290,7 +230,8 @@ static void on_inserted(const struct err *err, int64_t id, bool replayed, void *
     }
     app->info.id = id;
     app->version = 1;
-    if (app_list_insert(&apps->kinds[app->info.kind], app) != 0) {
+    app->hidden = app->info.warm;
+    if (app_list_insert(&apps->lists[app->hidden ? APP_HIDDEN : app->info.kind], app) != 0) {
         /* It is on disk and starts with the next start of the server; nobody may be told it is not. */
         log_error("out of memory for an accepted application", LOG_I("id", id));
         app_free(app);
@@ -324,16 +265,16 @@ static enum err_code check_room(struct apps *apps, uint64_t memory, struct err *
     return ERR_OK;
 }
 
-static enum err_code fill(struct app *app, const struct app_request *request, struct err *err)
+enum err_code app_fill(struct app *app, const struct app_request *request, struct err *err)
 {
     const struct spark_submission *s = request->submission;
-    app->info.kind = request->kind;
-    app->info.state = APP_WAITING;
     if (mem_set_str(&app->info.name, s->name) != 0 || mem_set_str(&app->info.owner, request->owner) != 0 ||
         mem_set_str(&app->info.proxy_user, request->proxy_user) != 0 ||
         mem_set_str(&app->info.file, s->file) != 0 || mem_set_str(&app->info.master, s->master) != 0 ||
-        mem_set_str(&app->info.deploy_mode, s->deploy_mode) != 0)
+        mem_set_str(&app->info.deploy_mode, s->deploy_mode) != 0 ||
+        mem_set_str(&app->info.door, request->door) != 0)
         return err_set(err, ERR_NOMEM, "out of memory");
+    app->info.warm = request->warm;
     int64_t now = clock_wall_ms();
     if (now < app->apps->last_created_ms)
         now = app->apps->last_created_ms;
@@ -344,12 +285,9 @@ static enum err_code fill(struct app *app, const struct app_request *request, st
 static enum err_code insert(struct app *app, const struct app_request *request, struct insertion *in,
                             struct err *err)
 {
-    cleanup(buf_clear) struct buf submission = BUF(64 << 20);
-    struct json_out out;
-    json_out_open(&out, &submission);
-    spark_submission_write(request->submission, &out, NULL);
+    cleanup(mem_freep) char *submission = app_submission(request->submission);
     cleanup(mem_freep) char *facts = app_facts(app);
-    if (buf_check(&submission, err) != ERR_OK || facts == NULL)
+    if (submission == NULL || facts == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     struct store_app row = {
         .kind = kind_names[app->info.kind],
@@ -357,7 +295,7 @@ static enum err_code insert(struct app *app, const struct app_request *request, 
         .name = app->info.name,
         .owner = app->info.owner,
         .proxy_user = app->info.proxy_user,
-        .submission = buf_cstr(&submission),
+        .submission = submission,
         .facts = facts,
         .memory = (int64_t)app->info.memory,
         .created_ms = app->info.created_ms,
@@ -385,8 +323,10 @@ enum err_code apps_submit(struct apps *apps, const struct app_request *request, 
     if (rc == ERR_OK)
         rc = check_room(apps, app->info.memory, err);
     if (rc == ERR_OK)
-        rc = fill(app, request, err);
+        rc = app_fill(app, request, err);
     if (rc == ERR_OK) {
+        app->info.kind = request->kind;
+        app->info.state = APP_WAITING;
         *in = (struct insertion){app, done, arg};
         rc = insert(app, request, in, err);
     }
@@ -395,6 +335,21 @@ enum err_code apps_submit(struct apps *apps, const struct app_request *request, 
         mem_free(in);
     }
     return rc;
+}
+
+void apps_set_builder(struct apps *apps, enum app_kind kind, app_build_fn *build, void *arg)
+{
+    apps->builders[kind].build = build;
+    apps->builders[kind].arg = arg;
+}
+
+enum err_code apps_estimate(const struct apps *apps, const struct spark_submission *submission,
+                            uint64_t *ret_memory, struct err *err)
+{
+    bool remote = false;
+    if (apps->options.spark == NULL)
+        return err_set(err, ERR_BUSY, "%s", apps->options.spark_missing);
+    return spark_estimate(apps->options.spark, submission, ret_memory, &remote, err);
 }
 
 /* ---- work off the loop ---- */
@@ -418,7 +373,7 @@ static void job_done(void *arg)
 {
     struct job j = *(struct job *)arg;
     mem_free(arg);
-    j.done(apps_find(j.apps, j.kind, j.id), j.arg);
+    j.done(app_find_any(j.apps, j.kind, j.id), j.arg);
 }
 
 enum err_code app_work(struct app *app, void (*run)(void *arg), void (*done)(struct app *app, void *arg),
@@ -444,15 +399,18 @@ static bool on_row(const struct store_app *row, void *arg)
         kind++;
     if (kind == APP_KINDS)
         return true; /* of a part of hearth that this one does not have */
-    if (row->forgotten_ms != 0)
-        return apps_add_forgotten(apps, (enum app_kind)kind, row->id, row->ended_ms) == 0;
     struct app *app = app_from_row(apps, row);
     if (app == NULL)
         return false;
     app->info.kind = (enum app_kind)kind;
+    if (row->forgotten_ms != 0 && app_state_is_end(app->info.state)) {
+        app_free(app);
+        return apps_add_forgotten(apps, (enum app_kind)kind, row->id, row->ended_ms) == 0;
+    }
+    app->hidden = app->info.warm || row->forgotten_ms != 0;
     if (row->created_ms > apps->last_created_ms)
         apps->last_created_ms = row->created_ms;
-    if (app_list_insert(&apps->kinds[kind], app) != 0) {
+    if (app_list_insert(&apps->lists[app->hidden ? APP_HIDDEN : kind], app) != 0) {
         app_free(app);
         return false;
     }
@@ -500,15 +458,16 @@ static void try_again(struct app *app)
 static void on_tick(uv_timer_t *timer)
 {
     struct apps *apps = timer->data;
-    for (int kind = 0; kind < APP_KINDS; kind++) {
-        for (size_t i = 0; i < apps->kinds[kind].n; i++) {
-            struct app *app = apps->kinds[kind].items[i];
+    for (int l = 0; l < APP_LISTS; l++) {
+        for (size_t i = 0; i < apps->lists[l].n; i++) {
+            struct app *app = apps->lists[l].items[i];
             if (app->dirty && !app->writing)
                 app_persist_again(app);
             else
                 try_again(app);
         }
     }
+    apps_drop_gone(apps);
     apps_retire(apps);
     admission_run(apps);
 }
@@ -519,6 +478,7 @@ enum err_code apps_open(const struct apps_options *options, struct apps **ret, s
     if (apps == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     apps->options = *options;
+    apps->waiting.by_creation = true;
     apps->memory_budget = admission_budget(options->settings);
     apps->root = mem_printf("%s/applications", options->state_dir);
     enum err_code rc =
@@ -529,9 +489,9 @@ enum err_code apps_open(const struct apps_options *options, struct apps **ret, s
         apps_free(apps);
         return rc;
     }
-    for (int kind = 0; kind < APP_KINDS; kind++)
-        for (size_t i = 0; i < apps->kinds[kind].n; i++)
-            recover(apps->kinds[kind].items[i]);
+    for (int l = 0; l < APP_LISTS; l++)
+        for (size_t i = 0; i < apps->lists[l].n; i++)
+            recover(apps->lists[l].items[i]);
     apps_sweep_folders(apps);
     (void)uv_timer_init(options->loop, &apps->tick); /* cannot fail */
     apps->tick.data = apps;
@@ -556,9 +516,9 @@ static void let_go(struct app *app)
 void apps_stop(struct apps *apps)
 {
     apps->closing = true;
-    for (int kind = 0; kind < APP_KINDS; kind++)
-        for (size_t i = 0; i < apps->kinds[kind].n; i++)
-            let_go(apps->kinds[kind].items[i]);
+    for (int l = 0; l < APP_LISTS; l++)
+        for (size_t i = 0; i < apps->lists[l].n; i++)
+            let_go(apps->lists[l].items[i]);
     uv_close((uv_handle_t *)&apps->tick, NULL);
 }
 
@@ -566,10 +526,10 @@ void apps_free(struct apps *apps)
 {
     if (apps == NULL)
         return;
-    for (int kind = 0; kind < APP_KINDS; kind++) {
-        for (size_t i = 0; i < apps->kinds[kind].n; i++)
-            app_free(apps->kinds[kind].items[i]);
-        mem_free(apps->kinds[kind].items);
+    for (int l = 0; l < APP_LISTS; l++) {
+        for (size_t i = 0; i < apps->lists[l].n; i++)
+            app_free(apps->lists[l].items[i]);
+        mem_free(apps->lists[l].items);
     }
     mem_free(apps->waiting.items);
     mem_free(apps->forgotten);

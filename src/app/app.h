@@ -35,7 +35,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-enum app_kind { APP_BATCH, APP_KINDS }; /* ids count per kind, from 0 */
+enum app_kind { APP_BATCH, APP_SESSION, APP_KINDS }; /* ids count per kind, from 0 */
 
 enum app_state {
     APP_WAITING,
@@ -50,7 +50,7 @@ enum app_state {
 
 const char *app_state_name(enum app_state state); /* "waiting", … */
 bool app_state_is_end(enum app_state state);
-const char *app_kind_name(enum app_kind kind); /* "batch" */
+const char *app_kind_name(enum app_kind kind); /* "batch", "session" */
 
 /* Why and how it ended; everything that can be known without guessing. */
 struct app_diagnosis {
@@ -71,9 +71,12 @@ struct app_info {
     char *app_id;                    /* Spark's, NULL until known */
     char *reason;                    /* why it waits or how it ended, one sentence; or NULL */
     char *file, *master, *deploy_mode;
+    char *door;                      /* what the door keeps with it: a JSON object, or NULL */
     char *ui_url;         /* Spark's page while it runs, or NULL */
     char *launcher_state; /* last word of Spark's launcher protocol, or NULL */
     char *wait_note;      /* first line of its log when it had to wait, or NULL */
+    bool warm;            /* stands ready for a request that has not come yet, and is not listed */
+    bool gone;            /* off all lists: those who wait are woken for the last time */
     uint64_t memory;      /* bytes that admission counts */
     int64_t pid;          /* of the driver; 0: not started */
     int64_t created_ms, started_ms, ended_ms;
@@ -110,7 +113,9 @@ struct app_request {
     enum app_kind kind;
     const char *owner, *proxy_user;            /* or NULL */
     const struct spark_submission *submission; /* its name is the application's too */
+    const char *door;                          /* JSON object to keep with it, or NULL */
     const struct store_key *key;               /* or NULL */
+    bool warm;                                 /* a driver ahead of its request: see apps_adopt() */
 };
 
 /* `app` is NULL when err says why; `replayed` when the key had made it before. With ERR_CONFLICT for a
@@ -123,14 +128,50 @@ typedef void apps_submit_cb(const struct err *err, struct app *app, int64_t id, 
 enum err_code apps_submit(struct apps *apps, const struct app_request *request, apps_submit_cb *done,
                           void *arg, struct err *err);
 
+/* ---- drivers of another kind of program, and drivers that stand ready ---- */
+
+/* What a driver is started with; the builder may replace argv and env of `command`, which holds what
+ * spark-submit would execute, and write files into `folder`. */
+struct app_launch {
+    enum app_kind kind;
+    int64_t id;
+    const char *folder; /* the application's; exists */
+    const char *door;   /* or NULL */
+    bool warm;
+    const struct spark_submission *submission;
+};
+/* Called on worker threads. */
+typedef enum err_code app_build_fn(void *arg, const struct app_launch *launch, struct spark_command *command,
+                                   struct err *err);
+/* For all applications of that kind; before the loop runs. */
+void apps_set_builder(struct apps *apps, enum app_kind kind, app_build_fn *build, void *arg);
+
+/* Called whenever an application has to wait for room: drivers that stand ready should make place. */
+void apps_set_pressure(struct apps *apps, void (*on_pressure)(void *arg), void *arg);
+/* True when a driver that needs so many bytes could start now, and nobody waits. */
+bool apps_has_room(const struct apps *apps, uint64_t memory);
+/* What admission would count for it, bytes. ERR_BUSY: there is no Spark. */
+enum err_code apps_estimate(const struct apps *apps, const struct spark_submission *submission,
+                            uint64_t *ret_memory, struct err *err);
+
+/* Gives a warm application to the request that it was made for, which then counts as created now and is
+ * listed. done as for apps_submit(); after an error, or for a key that was known, it stays warm. */
+void apps_adopt(struct app *app, const struct app_request *request, apps_submit_cb *done, void *arg);
+
+/* Calls on_app for each warm application; it may not change the collection. */
+void apps_each_warm(struct apps *apps, void (*on_app)(struct app *app, void *arg), void *arg);
+
 /* ---- looking ---- */
 
+/* The warm ones and those that leave are not found, not counted and not listed here. */
 struct app *apps_find(struct apps *apps, enum app_kind kind, int64_t id);            /* or NULL */
 struct app *apps_find_name(struct apps *apps, enum app_kind kind, const char *name); /* or NULL */
 size_t apps_count(const struct apps *apps, enum app_kind kind);
 struct app *apps_at(struct apps *apps, enum app_kind kind, size_t index); /* ascending by id */
 
 const struct app_info *app_info(const struct app *app);
+/* What others show of it has changed: a new revision, and those who wait are woken. */
+void app_changed(struct app *app);
 /* 1 = next to start; 0: it does not wait. */
 size_t app_queue_position(const struct app *app);
 /* Numbers that grow whenever what is shown of one, or of any application of the kind, changes. */
@@ -175,6 +216,14 @@ typedef void app_done_cb(const struct err *err, void *arg);
 /* Ends the application and keeps it listed. done: the wish is on disk (or could not be written; the kill is
  * under way all the same). One that has ended stays as it is. */
 void app_kill(struct app *app, const char *reason, app_done_cb *done, void *arg);
+
+/* Takes it off the lists at once, and ends it in the background when it lives; its record and output stay until
+ * they are retired. done: it is off the lists on disk (or could not be written, and is listed again; the kill
+ * is under way all the same). */
+void app_dismiss(struct app *app, const char *reason, app_done_cb *done, void *arg);
+
+/* What its driver told of itself by another way than Spark's launcher protocol; NULL: not told. */
+void app_set_spark(struct app *app, const char *app_id, const char *ui_url);
 
 /* Kills it when it lives, waits for its end, and takes it off the lists; its record and output stay
  * until they are retired. done: that is on disk. A second caller waits for the same. */

@@ -31,6 +31,8 @@ struct app {
 
     /* driver */
     bool remote;   /* the application is more than this process (spark.h) */
+    bool hidden;   /* in the list of those that are not shown */
+    bool adopting; /* it is being given to a request */
     bool occupies; /* its memory counts in apps->memory_used */
     bool launch_under_way;
     unsigned launches; /* guards started for it by this server */
@@ -57,10 +59,13 @@ struct app_note {
     char *reason;
 };
 
-struct app_list { /* in the order of submission, which is the order of ids within a kind */
+struct app_list {
+    bool by_creation; /* in the order of submission; otherwise by kind and id */
     struct app **items;
     size_t n, cap;
 };
+
+enum { APP_HIDDEN = APP_KINDS, APP_LISTS }; /* a list for each kind, and one of those that are not shown */
 
 struct forgotten { /* off the lists, but still in the store */
     enum app_kind kind;
@@ -71,7 +76,7 @@ struct forgotten { /* off the lists, but still in the store */
 struct apps {
     struct apps_options options;
     char *root; /* folder of the applications' folders */
-    struct app_list kinds[APP_KINDS];
+    struct app_list lists[APP_LISTS];
     struct app_list waiting; /* all kinds */
     int64_t last_created_ms; /* never goes back, so that it orders submissions of all kinds */
     struct forgotten *forgotten;
@@ -82,6 +87,12 @@ struct apps {
     uint64_t memory_budget, memory_used;
     size_t running;
     uv_timer_t tick;
+    struct {
+        app_build_fn *build;
+        void *arg;
+    } builders[APP_KINDS];
+    void (*on_pressure)(void *arg);
+    void *pressure_arg;
     bool admitting; /* admission_run() is at work */
     bool closing;
 };
@@ -89,10 +100,20 @@ struct apps {
 /* app.c: the collection */
 struct app *app_new(struct apps *apps);
 void app_free(struct app *app);
+void app_leave(struct app *app); /* it is off all lists: tells those who wait, and frees it */
+/* Takes over what a request says of it, and the present time as that of its creation. */
+enum err_code app_fill(struct app *app, const struct app_request *request, struct err *err);
+
+/* list.c: the lists */
 int app_list_insert(struct app_list *l, struct app *app); /* keeps it sorted; -1: out of memory */
 void app_list_remove(struct app_list *l, struct app *app);
+struct app *app_list_find(const struct app_list *l, enum app_kind kind, int64_t id); /* or NULL */
+/* Listed or not; NULL also while the server stops. */
+struct app *app_find_any(struct apps *apps, enum app_kind kind, int64_t id);
+/* Moves it between the list of its kind and the one that is not shown. -1: out of memory, it stays. */
+int app_set_hidden(struct app *app, bool hidden);
 size_t app_list_index(const struct app_list *l, const struct app *app); /* l->n when absent */
-void app_changed(struct app *app);                                      /* new revision; wakes waiters */
+/* app.c again */
 /* Blocking work for an application: `run` on a worker, `done` on the loop with the application, or NULL
  * when it is gone by then; done frees arg. ERR_NOMEM: nothing was started. */
 enum err_code app_work(struct app *app, void (*run)(void *arg), void (*done)(struct app *app, void *arg),
@@ -101,6 +122,8 @@ enum err_code app_work(struct app *app, void (*run)(void *arg), void (*done)(str
 /* record.c: an application as JSON facts and a row */
 char *app_facts(const struct app *app); /* NULL: out of memory */
 struct app *app_from_row(struct apps *apps, const struct store_app *row);
+
+char *app_submission(const struct spark_submission *submission); /* as the store keeps it; NULL: no memory */
 
 /* persist.c: memory to store */
 void app_note(struct app *app, const char *reason); /* a line of history with the present state */
@@ -147,6 +170,9 @@ struct diagnosis_input {
 /* 0, or -1 when memory is short (then *ret is empty). */
 int diagnosis_make(const struct diagnosis_input *in, struct app_diagnosis *ret);
 void diagnosis_clear(struct app_diagnosis *d);
+
+/* hidden.c: those that are not shown */
+void apps_drop_gone(struct apps *apps); /* lets those go that have left and ended, on disk */
 
 /* tail.c */
 void app_refresh_tail(struct app *app);

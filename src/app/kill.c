@@ -87,12 +87,11 @@ static void on_forgotten(const struct err *err, void *arg)
     struct app_after *late = app->after_sent; /* they asked for something while it was being forgotten */
     DL_CONCAT(late, app->after);
     app->after = app->after_sent = NULL;
-    app_list_remove(&apps->kinds[app->info.kind], app);
+    app_list_remove(&apps->lists[app->info.kind], app);
     if (apps_add_forgotten(apps, app->info.kind, app->info.id, app->info.ended_ms) != 0)
         log_warn("out of memory: a forgotten application is retired after the next start only",
                  LOG_I("id", app->info.id));
-    app_changed(app);
-    app_free(app);
+    app_leave(app);
     app_tell(list, err);
     app_tell(late, err);
 }

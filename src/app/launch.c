@@ -26,6 +26,8 @@ struct launch {
     char *folder;
     char *wait_note;
     char *submission;
+    char *door; /* or NULL */
+    bool warm;
     struct err err;
 };
 
@@ -36,23 +38,37 @@ static void launch_free(struct launch *l)
     mem_free(l->folder);
     mem_free(l->wait_note);
     mem_free(l->submission);
+    mem_free(l->door);
     mem_free(l);
+}
+
+static enum err_code build_command(const struct launch *l, struct spark_command *command, struct err *err)
+{
+    const struct apps *apps = l->apps;
+    cleanup(json_decrefp) json_t *json = NULL;
+    struct spark_submission submission = {0};
+    enum err_code rc = json_parse(l->submission, strlen(l->submission), 16, &json, err);
+    if (rc == ERR_OK)
+        rc = spark_submission_read(&submission, json, err);
+    if (rc == ERR_OK)
+        rc = spark_build_command(apps->options.spark, &submission, command, err);
+    if (rc == ERR_OK && apps->builders[l->kind].build != NULL) {
+        const struct app_launch launch = {l->kind, l->id, l->folder, l->door, l->warm, &submission};
+        rc = apps->builders[l->kind].build(apps->builders[l->kind].arg, &launch, command, err);
+    }
+    spark_submission_clear(&submission);
+    return rc;
 }
 
 static enum err_code build(const struct launch *l, struct guard_launch *plan, struct err *err)
 {
     const struct settings *settings = l->apps->options.settings;
-    cleanup(json_decrefp) json_t *json = NULL;
-    struct spark_submission submission = {0};
     struct spark_command command = {0};
-    enum err_code rc = json_parse(l->submission, strlen(l->submission), 16, &json, err);
-    if (rc == ERR_OK)
-        rc = spark_submission_read(&submission, json, err);
-    if (rc == ERR_OK)
-        rc = spark_build_command(l->apps->options.spark, &submission, &command, err);
-    spark_submission_clear(&submission);
-    if (rc != ERR_OK)
+    enum err_code rc = build_command(l, &command, err);
+    if (rc != ERR_OK) {
+        spark_command_clear(&command);
         return rc;
+    }
     plan->argv = command.argv;
     plan->env = command.env;
     command.argv = command.env = (struct strlist){0}; /* the plan's now */
@@ -69,7 +85,9 @@ static void prepare(void *arg)
 {
     struct launch *l = arg;
     struct guard_launch plan = {0};
-    enum err_code rc = build(l, &plan, &l->err);
+    enum err_code rc = io_make_dirs(l->folder, 0700, &l->err);
+    if (rc == ERR_OK)
+        rc = build(l, &plan, &l->err);
     if (rc == ERR_OK)
         rc = io_make_dirs(plan.folder, 0700, &l->err);
     if (rc == ERR_OK)
@@ -170,7 +188,7 @@ static void on_submission(const struct err *err, const struct store_app *row, co
     (void)notes;
     (void)n_notes;
     struct launch *l = arg;
-    struct app *app = apps_find(l->apps, l->kind, l->id);
+    struct app *app = app_find_any(l->apps, l->kind, l->id);
     if (app == NULL) {
         launch_free(l);
         return;
@@ -199,7 +217,9 @@ void app_launch(struct app *app)
     l->kind = app->info.kind;
     l->id = app->info.id;
     l->folder = apps_folder(app->apps, app->info.kind, app->info.id);
-    if (l->folder == NULL || mem_set_str(&l->wait_note, app->info.wait_note) != 0) {
+    l->warm = app->info.warm;
+    if (l->folder == NULL || mem_set_str(&l->wait_note, app->info.wait_note) != 0 ||
+        mem_set_str(&l->door, app->info.door) != 0) {
         launch_free(l);
         return;
     }

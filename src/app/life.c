@@ -204,6 +204,15 @@ static void on_started(struct app *app, const struct follow_event *event)
         (void)app_move(app, APP_RUNNING, NULL); /* allowed by the table */
 }
 
+void app_set_spark(struct app *app, const char *app_id, const char *ui_url)
+{
+    if ((app_id != NULL && mem_set_str(&app->info.app_id, app_id) != 0) ||
+        (ui_url != NULL && mem_set_str(&app->info.ui_url, ui_url) != 0))
+        log_warn("out of memory for what a driver tells", LOG_I("id", app->info.id));
+    app_changed(app);
+    app_persist(app, NULL, NULL);
+}
+
 static void on_launcher_state(struct app *app, const char *state)
 {
     if (mem_set_str(&app->info.launcher_state, state) != 0)

@@ -63,7 +63,7 @@ static void on_updated(const struct err *err, int64_t id, bool replayed, void *a
     (void)id;
     (void)replayed;
     mem_free(arg);
-    struct app *app = apps_find(u.apps, u.kind, u.id);
+    struct app *app = app_find_any(u.apps, u.kind, u.id);
     if (app == NULL)
         return;
     app->writing = false;

@@ -34,12 +34,25 @@ char *app_facts(const struct app *app)
     json_out_str(&out, "master", info->master);
     json_out_str(&out, "deployMode", info->deploy_mode);
     json_out_bool(&out, "remote", app->remote);
+    if (info->door != NULL)
+        json_out_raw(&out, "door", info->door);
+    if (info->warm)
+        json_out_bool(&out, "warm", true);
     json_out_str(&out, "uiUrl", info->ui_url);
     json_out_str(&out, "launcherState", info->launcher_state);
     json_out_str(&out, "waitNote", info->wait_note);
     if (app_state_is_end(info->state))
         write_diagnosis(&out, &info->diagnosis);
     json_out_end_object(&out);
+    return buf_steal(&text);
+}
+
+char *app_submission(const struct spark_submission *submission)
+{
+    cleanup(buf_clear) struct buf text = BUF(FACTS_MAX);
+    struct json_out out;
+    json_out_open(&out, &text);
+    spark_submission_write(submission, &out, NULL);
     return buf_steal(&text);
 }
 
@@ -76,8 +89,12 @@ static enum err_code read_facts(struct app *app, const char *text, struct err *e
     json_in_str(&in, "uiUrl", &app->info.ui_url);
     json_in_str(&in, "launcherState", &app->info.launcher_state);
     json_in_str(&in, "waitNote", &app->info.wait_note);
+    json_in_bool(&in, "warm", &app->info.warm);
+    json_t *door = json_in_value(&in, "door");
     json_t *diagnosis = json_in_value(&in, "diagnosis");
     enum err_code rc = json_in_end(&in);
+    if (rc == ERR_OK && door != NULL && (app->info.door = json_text(door)) == NULL)
+        rc = err_set(err, ERR_NOMEM, "out of memory");
     if (rc == ERR_OK && diagnosis != NULL)
         rc = read_diagnosis(&app->info.diagnosis, diagnosis, err);
     return rc;

@@ -83,16 +83,9 @@ static bool is_known(const struct apps *apps, const char *name)
         if (strncmp(name, word, n) != 0 || name[n] != '-' ||
             parse_i64(name + n + 1, 0, INT64_MAX, &id, NULL) != ERR_OK)
             continue;
-        const struct app_list *l = &apps->kinds[kind];
-        for (size_t low = 0, high = l->n; low < high;) {
-            size_t middle = low + (high - low) / 2;
-            if (l->items[middle]->info.id == id)
-                return true;
-            if (l->items[middle]->info.id < id)
-                low = middle + 1;
-            else
-                high = middle;
-        }
+        if (app_list_find(&apps->lists[kind], (enum app_kind)kind, id) != NULL ||
+            app_list_find(&apps->lists[APP_HIDDEN], (enum app_kind)kind, id) != NULL)
+            return true;
         for (size_t i = 0; i < apps->n_forgotten; i++)
             if ((int)apps->forgotten[i].kind == kind && apps->forgotten[i].id == id)
                 return true;
@@ -170,8 +163,8 @@ static size_t count_ended(const struct apps *apps)
 {
     size_t ended = apps->n_forgotten;
     for (int kind = 0; kind < APP_KINDS; kind++)
-        for (size_t i = 0; i < apps->kinds[kind].n; i++)
-            ended += app_state_is_end(apps->kinds[kind].items[i]->info.state);
+        for (size_t i = 0; i < apps->lists[kind].n; i++)
+            ended += app_state_is_end(apps->lists[kind].items[i]->info.state);
     return ended;
 }
 
@@ -191,7 +184,7 @@ static void retire_forgotten(struct apps *apps, struct retirement *t)
 
 static void retire_listed(struct apps *apps, enum app_kind kind, struct retirement *t)
 {
-    struct app_list *l = &apps->kinds[kind];
+    struct app_list *l = &apps->lists[kind];
     for (size_t i = 0; i < l->n;) {
         struct app *app = l->items[i];
         if (!is_retirable(app) || !is_due(apps, t, app->info.ended_ms) || !retire(apps, kind, app->info.id)) {
@@ -199,8 +192,7 @@ static void retire_listed(struct apps *apps, enum app_kind kind, struct retireme
             continue;
         }
         app_list_remove(l, app);
-        app_changed(app);
-        app_free(app);
+        app_leave(app);
         t->ended--;
         t->removed++;
     }

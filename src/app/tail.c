@@ -156,11 +156,11 @@ void app_drop_tails(struct apps *apps)
 {
     size_t total = 0;
     for (int kind = 0; kind < APP_KINDS; kind++)
-        for (size_t i = 0; i < apps->kinds[kind].n; i++)
-            total += tail_size(apps->kinds[kind].items[i]);
+        for (size_t i = 0; i < apps->lists[kind].n; i++)
+            total += tail_size(apps->lists[kind].items[i]);
     for (int kind = 0; kind < APP_KINDS && total > TAILS_MAX; kind++) {
-        for (size_t i = 0; i < apps->kinds[kind].n && total > TAILS_MAX; i++) {
-            struct app *app = apps->kinds[kind].items[i]; /* the oldest first */
+        for (size_t i = 0; i < apps->lists[kind].n && total > TAILS_MAX; i++) {
+            struct app *app = apps->lists[kind].items[i]; /* the oldest first */
             if (!app_state_is_end(app->info.state) || !app->info.tail_known)
                 continue;
             total -= tail_size(app);

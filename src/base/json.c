@@ -87,6 +87,21 @@ static void fail_memory(struct json_in *in)
         in->code = err_set(in->err, ERR_NOMEM, "out of memory");
 }
 
+static int append_text(const char *bytes, size_t n, void *arg)
+{
+    struct buf *text = arg;
+    buf_add(text, bytes, n);
+    return text->failed == ERR_OK ? 0 : -1;
+}
+
+char *json_text(const json_t *value)
+{
+    cleanup(buf_clear) struct buf text = BUF(SIZE_MAX / 2);
+    if (json_dump_callback(value, append_text, &text, JSON_COMPACT | JSON_ENCODE_ANY) != 0)
+        return NULL;
+    return buf_steal(&text);
+}
+
 void json_in_open(struct json_in *in, json_t *value, struct err *err)
 {
     *in = (struct json_in){.object = value, .err = err, .code = ERR_OK};
@@ -271,8 +286,7 @@ void json_out_open(struct json_out *out, struct buf *to)
     *out = (struct json_out){.to = to, .comma = false};
 }
 
-/* Length of the well-formed UTF-8 sequence at s (n bytes left), 0 when it is none. */
-static size_t utf8_length(const unsigned char *s, size_t n)
+size_t json_utf8_length(const unsigned char *s, size_t n)
 {
     if (s[0] < 0x80)
         return 1;
@@ -295,7 +309,7 @@ static void write_text(struct buf *to, const char *text, size_t n)
     size_t start = 0; /* of the run that needs no change */
     for (size_t i = 0; i < n;) {
         unsigned char c = s[i];
-        size_t len = utf8_length(s + i, n - i);
+        size_t len = json_utf8_length(s + i, n - i);
         if (len > 0 && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) {
             i += len;
             continue;
@@ -398,6 +412,16 @@ void json_out_raw(struct json_out *out, const char *key, const char *json)
 {
     lead(out, key);
     buf_str(out->to, json);
+}
+
+void json_out_members(struct json_out *out, const char *object)
+{
+    const char *start = strchr(object, '{');
+    const char *end = strrchr(object, '}');
+    if (start == NULL || end == NULL || is_blank(start + 1, (size_t)(end - start - 1)))
+        return;
+    lead(out, NULL);
+    buf_add(out->to, start + 1, (size_t)(end - start - 1));
 }
 
 void json_out_list(struct json_out *out, const char *key, const struct strlist *l)

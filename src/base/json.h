@@ -24,6 +24,12 @@
  * caller drops the reference (cleanup(json_decrefp)). */
 enum err_code json_parse(const char *text, size_t len, unsigned max_depth, json_t **ret, struct err *err);
 
+/* A value as compact text, which the caller frees with mem_free; NULL when memory is short. */
+char *json_text(const json_t *value);
+
+/* Length of the well-formed UTF-8 sequence at s (n bytes left, at least one), 0 when it is none. */
+size_t json_utf8_length(const unsigned char *s, size_t n);
+
 enum { JSON_IN_FIELDS_MAX = 48 };
 
 struct json_in {
@@ -69,6 +75,8 @@ void json_out_int(struct json_out *out, const char *key, int64_t n);
 void json_out_bool(struct json_out *out, const char *key, bool b);
 void json_out_null(struct json_out *out, const char *key);
 void json_out_raw(struct json_out *out, const char *key, const char *json); /* already JSON */
+/* The members of an object that is JSON already ("{…}"), as members of the present one. */
+void json_out_members(struct json_out *out, const char *object);
 void json_out_list(struct json_out *out, const char *key, const struct strlist *l);
 void json_out_map(struct json_out *out, const char *key, const struct strmap *m);
 

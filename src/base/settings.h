@@ -61,6 +61,19 @@ struct settings {
         int64_t term_grace_ms;
     } driver;
     struct {
+        char *listen; /* address:port for agents */
+        struct strlist warm;
+        int64_t idle_timeout_ms; /* 0: none */
+        int64_t ttl_ms;          /* 0: none */
+        int64_t start_timeout_ms;
+        int64_t orphan_timeout_ms;
+        int64_t cancel_timeout_ms;
+        int64_t output_limit; /* bytes */
+        int64_t upload_limit; /* bytes */
+        int64_t sql_rows;
+        bool idle_with_context;
+    } sessions;
+    struct {
         int64_t age_ms;
         int64_t count;
     } retain;

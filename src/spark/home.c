@@ -267,3 +267,8 @@ const char *spark_java(const struct spark *s)
 {
     return s->java;
 }
+
+char *spark_find_program(const struct spark *s, const char *name)
+{
+    return find_program(spark_env(s, "PATH"), name);
+}

@@ -43,6 +43,8 @@ void spark_close(struct spark *s);
 const char *spark_home(const struct spark *s);
 const char *spark_version(const struct spark *s); /* "3.5.7" */
 const char *spark_java(const struct spark *s);    /* path of the java program */
+/* Where the drivers' PATH has a program; the caller frees it. NULL: nowhere (or out of memory). */
+char *spark_find_program(const struct spark *s, const char *name);
 /* "no" (switched off, or none was made yet), "training", "ready", or "failed: <why>"; for people. */
 const char *spark_archive_state(const struct spark *s);
 

@@ -46,11 +46,14 @@ struct training {
     void *arg;
 };
 
-/* What most programs do first: RDDs with a shuffle, SQL with a join and an aggregation, files. */
+/* What most programs do first: RDDs with a shuffle, SQL with a join and an aggregation, files; and what the
+ * sessions do: Scala's interpreter. Without the latter the archive is still worth having. */
 static const char PYTHON_PROGRAM[] =
-    "import os, sys\n"
+    "import os\n"
     "from pyspark.sql import SparkSession, functions as f\n"
-    "spark = SparkSession.builder.getOrCreate()\n"
+    "classes = os.getcwd() + '/classes'\n"
+    "os.mkdir(classes)\n"
+    "spark = SparkSession.builder.config('spark.repl.class.outputDir', classes).getOrCreate()\n"
     "pairs = spark.sparkContext.parallelize(range(100), 2).map(lambda n: (n % 7, n))\n"
     "assert pairs.reduceByKey(lambda a, b: a + b).count() == 7\n"
     "jvm = spark._jsparkSession.range(0, 100, 1, 2).javaRDD()\n"
@@ -63,6 +66,27 @@ static const char PYTHON_PROGRAM[] =
     "for kind in 'parquet', 'json', 'csv':\n"
     "    right.write.format(kind).save(os.getcwd() + '/' + kind)\n"
     "    assert spark.read.format(kind).load(os.getcwd() + '/' + kind).count() == 7\n"
+    "try:\n"
+    "    nsc = spark._jvm.scala.tools.nsc\n"
+    "    settings = nsc.Settings()\n"
+    "    settings.processArgumentString('-Yrepl-class-based -usejavacp -Yrepl-outdir ' + classes)\n"
+    "    out = spark._jvm.java.io.PrintWriter(spark._jvm.java.io.StringWriter())\n"
+    "    if spark._jvm.scala.util.Properties.versionNumberString().startswith('2.12'):\n"
+    "        main = nsc.interpreter.IMain(settings, out)\n"
+    "        main.initializeSynchronous()\n"
+    "        completer = nsc.interpreter.PresentationCompilerCompleter(main)\n"
+    "    else:\n"
+    "        main = nsc.interpreter.IMain(settings, nsc.interpreter.shell.ReplReporterImpl(settings, out))\n"
+    "        main.initializeCompiler()\n"
+    "        completer = nsc.interpreter.shell.ReplCompletion(main, nsc.interpreter.shell.Accumulator())\n"
+    "    for code in ('@transient lazy val spark = org.apache.spark.sql.SparkSession.active; import spark.implicits._; '\n"
+    "                 'import org.apache.spark.sql.functions._', '1 + 1', 'case class P(a: Int, b: String)',\n"
+    "                 'spark.sparkContext.parallelize(1 to 4, 2).map(_ + 1).collect()',\n"
+    "                 'Seq(P(1, \"a\")).toDS.map(_.a + 1).show()', 'undefined'):\n"
+    "        main.interpret(code)\n"
+    "    completer.complete('spark.ra', 8)\n"
+    "except Exception as problem:\n"
+    "    print('the interpreter of Scala is not in the archive:', problem)\n"
     "spark.stop()\n";
 
 /* The same for a machine without Python, in Spark's shell. */
