@@ -9,10 +9,12 @@ import subprocess
 import sys
 
 import common
+import interactive
 import memory
 import posts
 import reads
 import start
+import statements
 import stored
 from harness import BINARY, spark_homes
 
@@ -21,6 +23,8 @@ PROGRAMS = {
     "posts": posts.measure,
     "stored": stored.measure,
     "memory": memory.measure,
+    "statements": statements.measure,
+    "interactive": lambda: (figure for home in spark_homes() for figure in interactive.measure(home)),
     "start": lambda: (figure for home in spark_homes() for figure in start.measure(home)),
 }
 

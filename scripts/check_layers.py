@@ -17,9 +17,10 @@ USES = {
     "store": "loop base",
     "guard": "spark loop base",
     "app": "guard store spark loop base",
-    "livy": "app guard store spark loop base",
-    "web": "app store spark loop base",
-    "cmd": "livy web app guard store spark loop base",
+    "session": "app store spark loop base",
+    "livy": "session app guard store spark loop base",
+    "web": "session app store spark loop base",
+    "cmd": "livy web session app guard store spark loop base",
     "main": "cmd base",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The demonstration behind `make run`: starts a server with its defaults, runs a word count over a text
-# that ships with hearth and an estimate of pi, and shows where to look. On a terminal the server goes on
+# that ships with hearth, an estimate of pi and a session, and shows where to look. On a terminal the server goes on
 # until Ctrl-C; without one the script ends with the exit code of the applications.
 set -u
 cd "$(dirname "$0")/.."
@@ -54,6 +54,16 @@ for id in $ids; do
 done
 
 echo
+echo "\$ hearth session start; hearth session exec …"
+if session=$(build/hearth session start --conf spark.ui.showConsoleProgress=false); then
+    build/hearth session exec "$session" 'spark.range(1000).selectExpr("sum(id)").show()' || result=$?
+    build/hearth session exec "$session" --kind sql 'select id, id * id as square from range(3)' || result=$?
+    build/hearth session stop "$session" || result=$?
+else
+    result=1
+fi
+
+echo
 echo "\$ hearth ps -a"
 build/hearth ps -a
 cat <<WORDS
@@ -62,6 +72,7 @@ Look at
   $HEARTH_URL/batches               every batch, as Livy shows it
   $HEARTH_URL/batches/$id/log         what the last one printed
   $HEARTH_URL/hearth/batches/$id      all that is known of it
+  $HEARTH_URL/sessions              interactive sessions
   $HEARTH_URL/hearth/status         the server
   $log
 WORDS

@@ -1,13 +1,17 @@
 #!/bin/sh
-# Makes .venv with the Python packages of the end-to-end tests, when it is missing or out of date, and
-# prints the path of its python.
+# Makes .venv with the Python packages of the end-to-end tests, and .venv/notebook with those of the notebooks in
+# them, when they are missing or out of date, and prints the path of the tests' python.
 set -eu
 cd "$(dirname "$0")/.."
-wanted=$(cksum tests/e2e/requirements.txt)
+wanted=$(cat scripts/venv.sh tests/e2e/requirements*.txt | cksum)
 if [ ! -f .venv/made-from ] || [ "$(cat .venv/made-from)" != "$wanted" ]; then
     rm -rf .venv
     /usr/bin/python3 -m venv --system-site-packages .venv >&2
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check -r tests/e2e/requirements.txt >&2
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+        -r tests/e2e/requirements.txt >&2
+    /usr/bin/python3 -m venv .venv/notebook >&2
+    .venv/notebook/bin/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --no-deps \
+        -r tests/e2e/requirements-notebook.txt >&2
     echo "$wanted" >.venv/made-from
 fi
 echo "$PWD/.venv/bin/python"

@@ -17,6 +17,7 @@ static const struct command {
     {"ps", cmd_ps, "list applications"},
     {"logs", cmd_logs, "show what an application printed"},
     {"kill", cmd_kill, "end applications"},
+    {"session", cmd_session, "interactive sessions: start, list, stop, exec, attach"},
     {"status", cmd_status, "show the server, or everything about one application"},
     {"config", cmd_config, "show the settings in effect and where each came from"},
     {"doctor", cmd_doctor, "check this machine: Java, Spark, memory, disk, port"},
@@ -77,11 +78,16 @@ static bool is_help(const char *word)
     return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-static int help_for(char *name)
+/* words[0] is "help", which makes room for an option behind the others. */
+static int help_for(int n, char **words)
 {
-    const struct command *command = find(name);
+    const struct command *command = find(words[1]);
     char option[] = "--help";
-    return command != NULL ? command->run(2, (char *[]){name, option, NULL}) : unknown(name);
+    if (command == NULL)
+        return unknown(words[1]);
+    memmove(words, words + 1, (size_t)(n - 1) * sizeof *words);
+    words[n - 1] = option;
+    return command->run(n, words);
 }
 
 int main(int argc, char **argv)
@@ -92,7 +98,7 @@ int main(int argc, char **argv)
         return argc < 2 ? CMD_USAGE : CMD_OK;
     }
     if (is_help(argv[1]))
-        return help_for(argv[2]);
+        return help_for(argc - 1, argv + 1);
     if (strcmp(argv[1], "--version") == 0)
         argv[1] = argv[1] + 2;
     const struct command *command = find(argv[1]);

@@ -131,7 +131,7 @@ const struct option settings_options[] = {
     SIZE("sessions.output_limit", sessions.output_limit, "16m", 64 * KIB, 48 * MIB,
          "Largest output of one statement; longer text is cut with a word."),
     SIZE("sessions.upload_limit", sessions.upload_limit, "100m", KIB, TIB,
-         "Largest file that may be uploaded to a session."),
+         "Largest upload to a session: the whole body of the request."),
     COUNT("sessions.sql_rows", sessions.sql_rows, "1000", 1, 1000000,
           "Rows of a query's result that a session of kind sql shows."),
     FLAG("sessions.idle_with_context", sessions.idle_with_context, "false",

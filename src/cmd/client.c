@@ -15,7 +15,7 @@
 enum {
     ANSWER_MAX_BYTES = 64 << 20,
     CONNECT_TIMEOUT_MS = 10000,
-    CALL_TIMEOUT_MS = 120000, /* longer than any answer that the server holds back on purpose */
+    CALL_TIMEOUT_MS = 120000,
 };
 
 static const char default_server[] = "http://127.0.0.1:8998";
@@ -83,7 +83,6 @@ static void set_options(struct client *c)
     curl_easy_setopt(c->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(c->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(c->curl, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
-    curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS, (long)CALL_TIMEOUT_MS);
     curl_easy_setopt(c->curl, CURLOPT_ERRORBUFFER, c->words);
     curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_answer);
     curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, c);
@@ -112,6 +111,16 @@ enum err_code client_new(const struct client_options *options, struct client **r
     *ret = c;
     c = NULL; /* the caller's now */
     return ERR_OK;
+}
+
+int client_open(const struct usage *usage, const struct arg *rows, int *argc, char **argv,
+                const struct client_options *options, struct client **ret)
+{
+    struct err err;
+    int exit_code = args_parse(usage, rows, argc, argv);
+    if (exit_code == ARGS_GO && client_new(options, ret, &err) != ERR_OK)
+        exit_code = client_give_up(NULL, usage->command, &err);
+    return exit_code;
 }
 
 void client_free(struct client *c)
@@ -196,15 +205,19 @@ static enum err_code unreachable(struct client *c, CURLcode result, struct err *
                                                                   : curl_easy_strerror(result));
 }
 
+static enum err_code interrupted(struct client *c, struct err *err)
+{
+    c->outcome = CLIENT_STOPPED;
+    return err_set(err, ERR_IO, "interrupted");
+}
+
 /* The sentence for a call that got no answer. */
 static enum err_code no_answer(struct client *c, CURLcode result, struct err *err)
 {
     if (never_connected(c, result))
         return unreachable(c, result, err);
-    if (result == CURLE_ABORTED_BY_CALLBACK) {
-        c->outcome = CLIENT_STOPPED;
-        return err_set(err, ERR_IO, "interrupted");
-    }
+    if (result == CURLE_ABORTED_BY_CALLBACK)
+        return interrupted(c, err);
     c->outcome = CLIENT_ANSWERED;
     if (result == CURLE_URL_MALFORMAT || result == CURLE_UNSUPPORTED_PROTOCOL)
         return err_set(err, ERR_INVALID, "'%s' is not a server's URL, such as %s", c->base, default_server);
@@ -231,6 +244,24 @@ static enum err_code code_of(long status)
     }
 }
 
+/* What the last answer's header says, or NULL. */
+static const char *header_of(struct client *c, const char *name)
+{
+    struct curl_header *header = NULL;
+    return curl_easy_header(c->curl, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
+}
+
+/* Words about something that is gone; when the server remembers it, also since when and why. */
+static enum err_code gone(struct client *c, const char *words, struct err *err)
+{
+    const char *ended_at = header_of(c, "Hearth-Ended-At");
+    const char *reason = header_of(c, "Hearth-Reason");
+    if (ended_at == NULL)
+        return err_set(err, ERR_NOT_FOUND, "%s", words);
+    return err_set(err, ERR_NOT_FOUND, "%s It ended at %s%s%s", words, ended_at, reason != NULL ? ": " : "",
+                   reason != NULL ? reason : "");
+}
+
 /* The server's words: {"msg": "…"}, a bare JSON string, or nothing better than the status. */
 static enum err_code refused(struct client *c, long status, const json_t *body, struct err *err)
 {
@@ -239,6 +270,8 @@ static enum err_code refused(struct client *c, long status, const json_t *body, 
         words = "the server wants to know who is asking: --user NAME[:PASSWORD] or HEARTH_USER";
     if (words == NULL && status == 403)
         words = "you are not allowed to do that";
+    if (words != NULL && status == 404)
+        return gone(c, words, err);
     if (words != NULL)
         return err_set(err, code_of(status), "%s", words);
     return err_set(err, code_of(status), "%s answered HTTP status %ld: is it a hearth?", c->base, status);
@@ -270,6 +303,8 @@ static void set_request(struct client *c, const struct client_request *request, 
     c->words[0] = '\0';
     curl_easy_setopt(c->curl, CURLOPT_URL, url);
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS,
+                     (long)(request->timeout_ms > 0 ? request->timeout_ms : CALL_TIMEOUT_MS));
     curl_easy_setopt(c->curl, CURLOPT_HTTPGET, 1L); /* forgets the body of the call before */
     if (strcmp(request->method, "POST") == 0) {
         const char *body = request->body != NULL ? request->body : "";
@@ -282,6 +317,8 @@ static void set_request(struct client *c, const struct client_request *request, 
 enum err_code client_call(struct client *c, const struct client_request *request, json_t **ret,
                           struct err *err)
 {
+    if (c->stop != NULL && *c->stop)
+        return interrupted(c, err);
     cleanup(mem_freep) char *url = url_of(c, request->path);
     if (url == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
@@ -321,33 +358,4 @@ int client_give_up(const struct client *c, const char *command, const struct err
     if (c->outcome == CLIENT_STOPPED)
         return CMD_INTERRUPTED;
     return c->outcome == CLIENT_ANSWERED ? CMD_FAILED : CMD_UNREACHABLE;
-}
-
-/* ---- answers ------------------------------------------------------------------------------- */
-
-json_t *answer_get(const json_t *object, const char *name)
-{
-    json_t *v = json_object_get(object, name);
-    return json_is_null(v) ? NULL : v;
-}
-
-const char *answer_text(const json_t *object, const char *name, const char *otherwise)
-{
-    const json_t *v = json_object_get(object, name);
-    return json_is_string(v) ? json_string_value(v) : otherwise;
-}
-
-int64_t answer_int(const json_t *object, const char *name, int64_t otherwise)
-{
-    const json_t *v = json_object_get(object, name);
-    return json_is_integer(v) ? json_integer_value(v) : otherwise;
-}
-
-int answer_print(const json_t *answer)
-{
-    if (json_dumpf(answer, stdout, JSON_INDENT(2)) != 0 || fputc('\n', stdout) == EOF) {
-        (void)fprintf(stderr, "hearth: the output could not be written\n");
-        return CMD_FAILED;
-    }
-    return CMD_OK;
 }

@@ -44,10 +44,14 @@ enum client_outcome {
 };
 
 enum err_code client_new(const struct client_options *options, struct client **ret, struct err *err);
+/* args_parse() with the rows of a command, CLIENT_ARGS(options) among them, and client_new(). ARGS_GO with
+ * *ret filled; or the code with which the command should return, everything having been said. */
+int client_open(const struct usage *usage, const struct arg *rows, int *argc, char **argv,
+                const struct client_options *options, struct client **ret);
 void client_free(struct client *c);
 void client_freep(struct client **c); /* for cleanup() */
 
-/* Calls give up within a second once *stop is true (a signal handler sets it). */
+/* Calls give up within a second once *stop is true (a signal handler sets it), and further ones at once. */
 void client_stop_on(struct client *c, const volatile sig_atomic_t *stop);
 
 struct client_request {
@@ -55,6 +59,7 @@ struct client_request {
     const char *path;   /* "/batches", already escaped */
     const char *body;   /* JSON; NULL: none */
     const char *key;    /* Idempotency-Key; NULL: none */
+    int timeout_ms;     /* 0: two minutes, which is longer than any answer is held back on purpose */
 };
 
 /* *ret is the answer's JSON (the caller drops the reference), NULL when it has none; only set on a
@@ -64,6 +69,19 @@ enum err_code client_call(struct client *c, const struct client_request *request
 /* A call without a body; {id} in `path` becomes the id or name, escaped. */
 enum err_code client_ask(struct client *c, const char *method, const char *path, const char *id, json_t **ret,
                          struct err *err);
+
+/* A call without a body that waits for a server which is being restarted, for five minutes at most, and says
+ * so once on standard error. */
+enum err_code client_ask_patiently(struct client *c, const char *method, const char *path, const char *id,
+                                   json_t **ret, struct err *err);
+/* POSTs a body so that the server takes it in once: when the connection breaks the call is repeated, for half
+ * a minute at most, with the same Idempotency-Key. No further try once *stop is true. */
+enum err_code client_create(struct client *c, const char *path, const char *body,
+                            const volatile sig_atomic_t *stop, json_t **ret, struct err *err);
+/* All pages of a list, /batches or /sessions; `keep` chooses among its elements (NULL: all). *ret is an
+ * array. */
+enum err_code client_fetch_all(struct client *c, const char *path, bool (*keep)(const json_t *element),
+                               json_t **ret, struct err *err);
 
 enum client_outcome client_outcome(const struct client *c);
 /* Says "hearth <command>: <words>" on standard error and returns the exit code for it. */
@@ -75,5 +93,7 @@ int64_t answer_int(const json_t *object, const char *name, int64_t otherwise);
 json_t *answer_get(const json_t *object, const char *name); /* borrowed; NULL when absent or null */
 /* Prints an answer for programs, indented, with a newline behind. Returns an exit code. */
 int answer_print(const json_t *answer);
+/* The same for what client_fetch_all() gave, in the shape of the server's own list. */
+int answer_print_list(json_t *elements);
 
 #endif

@@ -126,7 +126,7 @@ static void check_python(const struct patient *p, struct finding *f)
     if (program != NULL) {
         found(f, DOCTOR_OK, "%s", program);
     } else {
-        found(f, DOCTOR_WARN, "%s is not there: Python applications cannot run", name);
+        found(f, DOCTOR_WARN, "%s is not there: sessions and Python applications cannot run", name);
         mend(f, "install Python 3, or set PYSPARK_PYTHON to where it is");
     }
 }

@@ -46,13 +46,10 @@ int cmd_kill(int argc, char **argv)
         CLIENT_ARGS(&options),
         {0},
     };
-    int exit_code = args_parse(&usage, rows, &argc, argv);
+    cleanup(client_freep) struct client *c = NULL;
+    int exit_code = client_open(&usage, rows, &argc, argv, &options, &c);
     if (exit_code != ARGS_GO)
         return exit_code;
-    cleanup(client_freep) struct client *c = NULL;
-    struct err err;
-    if (client_new(&options, &c, &err) != ERR_OK)
-        return client_give_up(c, usage.command, &err);
     exit_code = CMD_OK;
     for (int i = 1; i < argc; i++) { /* one that fails does not spare the others */
         int this_one = kill_one(c, argv[i], forget, json);

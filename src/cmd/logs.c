@@ -39,7 +39,8 @@ int cmd_logs(int argc, char **argv)
         CLIENT_ARGS(&options),
         {0},
     };
-    int exit_code = args_parse(&usage, rows, &argc, argv);
+    cleanup(client_freep) struct client *client = NULL;
+    int exit_code = client_open(&usage, rows, &argc, argv, &options, &client);
     if (exit_code != ARGS_GO)
         return exit_code;
     struct err err;
@@ -48,9 +49,6 @@ int cmd_logs(int argc, char **argv)
         return args_refuse(&usage, "--lines: %s", err.msg);
     if (only_stdout != only_stderr)
         tail.stream = only_stdout ? "stdout" : "stderr";
-    cleanup(client_freep) struct client *client = NULL;
-    if (client_new(&options, &client, &err) != ERR_OK)
-        return client_give_up(client, usage.command, &err);
     tail.client = client;
     tail.id = argv[1];
     return run(&tail, last, &err) == ERR_OK ? CMD_OK : client_give_up(client, usage.command, &err);

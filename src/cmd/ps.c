@@ -19,46 +19,10 @@ static const struct usage usage = {
                 "  hearth ps --json | jq '.sessions[].appId'\n",
 };
 
-enum { PAGE = 500 };
-
-/* Adds the elements of a page to `all`, the ended ones only when they are wanted. */
-static int add_page(json_t *all, const json_t *page, bool ended_too)
+static bool lives(const json_t *batch)
 {
-    size_t i = 0;
-    json_t *batch = NULL;
-    json_array_foreach(page, i, batch)
-    {
-        const char *state = answer_text(batch, "state", "");
-        bool lives = strcmp(state, "starting") == 0 || strcmp(state, "running") == 0;
-        if ((lives || ended_too) && json_array_append(all, batch) != 0)
-            return -1;
-    }
-    return 0;
-}
-
-/* All pages of GET /batches; *ret is the caller's. */
-static enum err_code fetch_all(struct client *c, bool ended_too, json_t **ret, struct err *err)
-{
-    json_t *all = json_array();
-    enum err_code rc = all != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
-    int64_t from = 0;
-    int64_t total = 1;
-    while (rc == ERR_OK && from < total) {
-        json_t *answer = NULL;
-        cleanup(mem_freep) char *path = mem_printf("/batches?from=%" PRId64 "&size=%d", from, PAGE);
-        rc = path != NULL ? client_ask(c, "GET", path, NULL, &answer, err)
-                          : err_set(err, ERR_NOMEM, "out of memory");
-        if (rc == ERR_OK && add_page(all, json_object_get(answer, "sessions"), ended_too) != 0)
-            rc = err_set(err, ERR_NOMEM, "out of memory");
-        total = answer_int(answer, "total", 0);
-        from += PAGE;
-        json_decref(answer);
-    }
-    if (rc == ERR_OK)
-        *ret = all;
-    else
-        json_decref(all);
-    return rc;
+    const char *state = answer_text(batch, "state", "");
+    return strcmp(state, "starting") == 0 || strcmp(state, "running") == 0;
 }
 
 static void time_cells(struct table *t, const json_t *batch)
@@ -106,16 +70,6 @@ static int print_table(const json_t *batches)
     return table_print(&t);
 }
 
-/* In the shape of the server's own list. */
-static int print_json(json_t *batches)
-{
-    json_t *list = json_pack("{s:i, s:I, s:O}", "from", 0, "total", (json_int_t)json_array_size(batches),
-                             "sessions", batches);
-    int exit_code = list != NULL ? answer_print(list) : CMD_FAILED;
-    json_decref(list);
-    return exit_code;
-}
-
 int cmd_ps(int argc, char **argv)
 {
     struct client_options options = {0};
@@ -127,15 +81,15 @@ int cmd_ps(int argc, char **argv)
         CLIENT_ARGS(&options),
         {0},
     };
-    int exit_code = args_parse(&usage, rows, &argc, argv);
+    cleanup(client_freep) struct client *c = NULL;
+    int exit_code = client_open(&usage, rows, &argc, argv, &options, &c);
     if (exit_code != ARGS_GO)
         return exit_code;
-    cleanup(client_freep) struct client *c = NULL;
     json_t *batches = NULL;
     struct err err;
-    if (client_new(&options, &c, &err) != ERR_OK || fetch_all(c, all, &batches, &err) != ERR_OK)
+    if (client_fetch_all(c, "/batches", all ? NULL : lives, &batches, &err) != ERR_OK)
         return client_give_up(c, usage.command, &err);
-    exit_code = json ? print_json(batches) : print_table(batches);
+    exit_code = json ? answer_print_list(batches) : print_table(batches);
     json_decref(batches);
     return exit_code;
 }

@@ -9,6 +9,7 @@
 #include "cmd/options.h"
 #include "livy/livy.h"
 #include "loop/http.h"
+#include "session/session.h"
 #include "spark/spark.h"
 #include "store/store.h"
 #include "web/status.h"
@@ -31,6 +32,7 @@ struct serve {
     struct err spark_missing;
     struct store *store;
     struct apps *apps;
+    struct sessions *sessions;
     struct http_server *http;
     struct livy *livy;
     struct status *status;
@@ -101,6 +103,15 @@ static void find_spark(struct serve *s)
         log_warn("no Spark: submissions are refused", LOG_S("why", s->spark_missing.msg));
 }
 
+static enum err_code take_uploads(struct serve *s, struct err *err)
+{
+    cleanup(mem_freep) char *dir = mem_printf("%s/uploads", s->settings.server.state_dir);
+    if (dir == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    struct http_upload_options uploads = {.dir = dir, .limit = s->settings.sessions.upload_limit};
+    return http_set_uploads(s->http, &uploads, err);
+}
+
 static enum err_code open_doors(struct serve *s, struct err *err)
 {
     struct http_options http = {
@@ -112,12 +123,13 @@ static enum err_code open_doors(struct serve *s, struct err *err)
         .idle_timeout_ms = s->settings.server.idle_timeout_ms,
         .security_headers = s->settings.server.security_headers,
     };
-    if (http_server_new(&s->loop, &http, &s->http, err) != ERR_OK ||
-        livy_open(&s->loop, s->http, s->apps, &s->settings, &s->livy, err) != ERR_OK)
+    if (http_server_new(&s->loop, &http, &s->http, err) != ERR_OK || take_uploads(s, err) != ERR_OK ||
+        livy_open(&s->loop, s->http, s->apps, s->sessions, &s->settings, &s->livy, err) != ERR_OK)
         return err->code;
     struct status_options status = {
         .server = s->http,
         .apps = s->apps,
+        .sessions = s->sessions,
         .store = s->store,
         .spark = s->spark,
         .spark_missing = s->spark_missing.msg,
@@ -149,6 +161,17 @@ static enum err_code start(struct serve *s, struct err *err)
         .state_dir = s->settings.server.state_dir,
     };
     rc = apps_open(&apps, &s->apps, err);
+    if (rc != ERR_OK)
+        return rc;
+    struct sessions_options sessions = {
+        .loop = &s->loop,
+        .store = s->store,
+        .apps = s->apps,
+        .spark = s->spark,
+        .settings = &s->settings,
+        .state_dir = s->settings.server.state_dir,
+    };
+    rc = sessions_open(&sessions, &s->sessions, err);
     return rc == ERR_OK ? open_doors(s, err) : rc;
 }
 
@@ -159,6 +182,7 @@ static enum err_code start(struct serve *s, struct err *err)
 static void stop(struct serve *s)
 {
     store_close(s->store);
+    sessions_stop(s->sessions);
     if (s->apps != NULL)
         apps_stop(s->apps);
     http_server_close(s->http); /* sends what these two have answered */
@@ -169,6 +193,7 @@ static void stop(struct serve *s)
     (void)uv_run(&s->loop, UV_RUN_DEFAULT); /* until nothing is left */
     livy_close(s->livy);
     status_close(s->status);
+    sessions_free(s->sessions);
     apps_free(s->apps);
     spark_close(s->spark);
     mem_free(s->archive_dir);

@@ -184,16 +184,15 @@ int cmd_status(int argc, char **argv)
         CLIENT_ARGS(&options),
         {0},
     };
-    int exit_code = args_parse(&usage, rows, &argc, argv);
+    cleanup(client_freep) struct client *c = NULL;
+    int exit_code = client_open(&usage, rows, &argc, argv, &options, &c);
     if (exit_code != ARGS_GO)
         return exit_code;
     const char *id = argc > 1 ? argv[1] : NULL;
-    cleanup(client_freep) struct client *c = NULL;
     json_t *answer = NULL;
     struct err err;
-    if (client_new(&options, &c, &err) != ERR_OK ||
-        client_ask(c, "GET", id != NULL ? "/hearth/batches/{id}" : "/hearth/status", id, &answer, &err) !=
-            ERR_OK)
+    if (client_ask(c, "GET", id != NULL ? "/hearth/batches/{id}" : "/hearth/status", id, &answer, &err) !=
+        ERR_OK)
         return client_give_up(c, usage.command, &err);
     if (json)
         exit_code = answer_print(answer);

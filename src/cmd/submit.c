@@ -4,25 +4,16 @@
  * The application is the server's from the moment the request is answered: it lives on when this
  * command goes away. While the command stays it prints the log and ends as the application ended.
  */
-#include "base/clock.h"
 #include "base/mem.h"
 #include "cmd/cmd.h"
 #include "cmd/submit_options.h"
 #include "cmd/table.h"
 #include "cmd/tail.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
 
-enum {
-    BODY_MAX_BYTES = 16 << 20,
-    POST_PATIENCE_MS = 30000, /* how long a broken connection is tried again */
-    POST_PAUSE_MS = 500,
-    KEY_BYTES = 16,
-};
+enum { BODY_MAX_BYTES = 16 << 20 };
 
 static const struct usage usage = {
     .command = "submit",
@@ -73,37 +64,6 @@ static void catch_interrupt(void)
 
 /* ---- the request --------------------------------------------------------------------------- */
 
-static enum err_code make_key(char key[2 * KEY_BYTES + 1], struct err *err)
-{
-    unsigned char bytes[KEY_BYTES];
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-        return err_sys(err, errno, "getting random bytes");
-    for (size_t i = 0; i < sizeof bytes; i++)
-        (void)snprintf(key + 2 * i, 3, "%02x", bytes[i]);
-    return ERR_OK;
-}
-
-/* POSTs the body. When the connection breaks the server may have taken the application in; the same
- * key makes the second try find it instead of starting another. */
-static enum err_code post(struct client *c, const char *body, json_t **ret, struct err *err)
-{
-    char key[2 * KEY_BYTES + 1];
-    if (make_key(key, err) != ERR_OK)
-        return ERR_IO;
-    const struct client_request request = {.method = "POST", .path = "/batches", .body = body, .key = key};
-    bool broke = false;
-    for (int64_t give_up = clock_mono_ms() + POST_PATIENCE_MS;;) {
-        enum err_code rc = client_call(c, &request, ret, err);
-        enum client_outcome outcome = client_outcome(c);
-        broke = broke || outcome == CLIENT_BROKEN;
-        bool again = outcome == CLIENT_BROKEN || (outcome == CLIENT_UNREACHABLE && broke);
-        if (rc == ERR_OK || !again || interrupted || clock_mono_ms() > give_up)
-            return rc;
-        const struct timespec pause = {.tv_nsec = POST_PAUSE_MS * 1000000L};
-        (void)nanosleep(&pause, NULL);
-    }
-}
-
 /* Spark allows any number of applications of one name, hearth's entries need one each: when the name
  * is taken the application still gets it, and the entry has only its number. */
 static enum err_code post_unnamed(const struct submit *s, struct client *c, char *const *operands, size_t n,
@@ -112,12 +72,12 @@ static enum err_code post_unnamed(const struct submit *s, struct client *c, char
     cleanup(buf_clear) struct buf body = BUF(BODY_MAX_BYTES);
     enum err_code rc = submit_options_write(&s->options, operands, n, false, &body, err);
     if (rc == ERR_OK)
-        rc = post(c, buf_cstr(&body), ret, err);
+        rc = client_create(c, "/batches", buf_cstr(&body), &interrupted, ret, err);
     if (rc == ERR_OK)
         (void)fprintf(stderr,
                       "hearth submit: the name '%s' is taken or only digits; for hearth's commands use the "
                       "number\n",
-                      s->options.name);
+                      s->options.spark.name);
     return rc;
 }
 
@@ -126,9 +86,9 @@ static enum err_code create(const struct submit *s, struct client *c, char *cons
 {
     if (s->verbose)
         (void)fprintf(stderr, "hearth submit: %s\n", body);
-    enum err_code rc = post(c, body, ret, err);
+    enum err_code rc = client_create(c, "/batches", body, &interrupted, ret, err);
     bool name_refused =
-        rc == ERR_INVALID && s->options.name != NULL && strstr(err->msg, "session name") != NULL;
+        rc == ERR_INVALID && s->options.spark.name != NULL && strstr(err->msg, "session name") != NULL;
     return name_refused ? post_unnamed(s, c, operands, n, ret, err) : rc;
 }
 
@@ -193,15 +153,12 @@ static int follow(struct client *c, const char *id)
 
 /* ---- the command --------------------------------------------------------------------------- */
 
-static int run(const struct submit *s, char *const *operands, size_t n)
+static int run(const struct submit *s, struct client *c, char *const *operands, size_t n)
 {
     cleanup(buf_clear) struct buf body = BUF(BODY_MAX_BYTES);
-    cleanup(client_freep) struct client *c = NULL;
     struct err err;
     if (submit_options_write(&s->options, operands, n, true, &body, &err) != ERR_OK)
         return args_refuse(&usage, "%s", err.msg);
-    if (client_new(&s->server, &c, &err) != ERR_OK)
-        return client_give_up(c, usage.command, &err);
     catch_interrupt();
     json_t *batch = NULL;
     if (create(s, c, operands, n, buf_cstr(&body), &batch, &err) != ERR_OK)
@@ -251,14 +208,15 @@ static int parse_and_run(struct submit *s, int argc, char **argv)
         {0},
     };
     memcpy(rows + SUBMIT_ROWS, own, sizeof own);
-    int exit_code = args_parse(&usage, rows, &argc, argv);
+    cleanup(client_freep) struct client *c = NULL;
+    int exit_code = client_open(&usage, rows, &argc, argv, &s->server, &c);
     if (exit_code == ARGS_GO)
         exit_code = elsewhere(s);
     if (exit_code != ARGS_GO)
         return exit_code;
     if (argc < 2)
         return args_refuse(&usage, "which application? hearth submit %s", usage.synopsis);
-    return run(s, argv + 1, (size_t)argc - 1);
+    return run(s, c, argv + 1, (size_t)argc - 1);
 }
 
 int cmd_submit(int argc, char **argv)

@@ -1,9 +1,6 @@
 /*
- * spark-submit's options as the body of POST /batches.
- *
- * Names and meaning are spark-submit's own: an option that has a configuration key becomes that key;
- * options win over --conf, which wins over --properties-file. Relative paths on this machine are made
- * absolute, because the driver does not run in this folder.
+ * The command line of `hearth submit` as the body of POST /batches: spark-submit's options
+ * (spark_options.h) and the program with its arguments.
  *
  * Lifetime   submit_options_init() .. submit_options_clear(); texts point into argv.
  * Thread     whoever owns it.
@@ -12,25 +9,15 @@
 #define HEARTH_CMD_SUBMIT_OPTIONS_H
 
 #include "base/buf.h"
-#include "base/err.h"
-#include "base/strs.h"
-#include "cmd/args.h"
+#include "cmd/spark_options.h"
 
-enum {
-    SUBMIT_KEY_OPTIONS = 19,              /* options that stand for a configuration key */
-    SUBMIT_ROWS = SUBMIT_KEY_OPTIONS + 8, /* and those that do not */
-};
+enum { SUBMIT_ROWS = SPARK_ROWS + 3 };
 
 struct submit_options {
-    const char *master;
+    struct spark_options spark;
     const char *deploy_mode;
     const char *class_name;
-    const char *name;
-    const char *proxy_user;
-    const char *properties_file;
-    struct strlist conf; /* KEY=VALUE */
     bool supervise;
-    const char *of_key[SUBMIT_KEY_OPTIONS];
 };
 
 /* Makes *o empty and fills `rows` with spark-submit's options, which will write into it. */

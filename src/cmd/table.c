@@ -11,7 +11,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-enum { GAP = 2, NARROWEST = 8, COLUMNS_MAX = 16 };
+enum { GAP = 2, NARROWEST = 8 };
 
 void table_init(struct table *t, const struct table_column *columns)
 {
@@ -81,7 +81,7 @@ void table_print_text(FILE *to, const char *text)
     (void)print_some(to, text, SIZE_MAX / 2);
 }
 
-static size_t terminal_width(void)
+size_t table_columns(void)
 {
     struct winsize size;
     if (isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
@@ -97,7 +97,7 @@ bool table_may_style(void)
            strcmp(term, "dumb") != 0;
 }
 
-static void measure(const struct table *t, size_t widths[COLUMNS_MAX])
+static void measure(const struct table *t, size_t *widths)
 {
     for (size_t i = 0; i < t->n_columns; i++)
         widths[i] = width_of(t->columns[i].title);
@@ -109,12 +109,12 @@ static void measure(const struct table *t, size_t widths[COLUMNS_MAX])
 }
 
 /* Takes columns away from the widest that may shrink until the row fits, or nothing can give more. */
-static void shrink(const struct table *t, size_t widths[COLUMNS_MAX])
+static void shrink(const struct table *t, size_t *widths)
 {
     size_t total = GAP * (t->n_columns - 1);
     for (size_t i = 0; i < t->n_columns; i++)
         total += widths[i];
-    for (size_t room = terminal_width(); total > room; total--) {
+    for (size_t room = table_columns(); total > room; total--) {
         size_t widest = t->n_columns;
         for (size_t i = 0; i < t->n_columns; i++)
             if (t->columns[i].may_shrink && widths[i] > NARROWEST &&
@@ -142,12 +142,12 @@ static void print_cell(const char *text, size_t width, bool is_last)
 int table_print(const struct table *t)
 {
     const size_t n_columns = t->n_columns;
-    size_t widths[COLUMNS_MAX];
-    if (t->out_of_memory) {
+    assert(n_columns > 0);
+    size_t *widths = t->out_of_memory ? NULL : mem_calloc(n_columns, sizeof *widths);
+    if (widths == NULL) {
         (void)fprintf(stderr, "hearth: out of memory\n");
         return CMD_FAILED;
     }
-    assert(n_columns > 0 && n_columns <= COLUMNS_MAX);
     measure(t, widths);
     shrink(t, widths);
     bool bold = table_may_style();
@@ -161,5 +161,6 @@ int table_print(const struct table *t)
         if (is_last)
             (void)fputc('\n', stdout);
     }
+    mem_free(widths);
     return CMD_OK;
 }

@@ -27,7 +27,7 @@ struct table_column {
 };
 
 struct table {
-    const struct table_column *columns;
+    const struct table_column *columns; /* borrowed */
     size_t n_columns;
     struct strlist cells; /* row by row */
     bool out_of_memory;
@@ -41,6 +41,8 @@ int table_print(const struct table *t);
 
 /* Prints text with what could harm a terminal replaced by ?. */
 void table_print_text(FILE *to, const char *text);
+/* The terminal's columns; without bounds when standard output is none. */
+size_t table_columns(void);
 /* True when standard output is a terminal that may be sent colours (NO_COLOR is honoured). */
 bool table_may_style(void);
 

@@ -1,6 +1,5 @@
 #include "cmd/tail.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "cmd/table.h"
 
@@ -12,9 +11,7 @@ enum {
     LINES_AT_ONCE = 2000,
     WAIT_RUNNING_MS = 20000,
     WAIT_STARTING_MS = 2000, /* to notice soon why it waits */
-    RETRY_MS = 500,
-    PATIENCE_MS = 5 * 60 * 1000, /* for a server that is being restarted */
-    QUIET_MS = 100,              /* between two answers without a line, should something not hold them */
+    QUIET_MS = 100,          /* between two answers without a line, should something not hold them */
 };
 
 static enum err_code fetch(struct tail *t, int64_t from, int lines, int wait_ms, json_t **ret,
@@ -22,10 +19,11 @@ static enum err_code fetch(struct tail *t, int64_t from, int lines, int wait_ms,
 {
     cleanup(mem_freep) char *path =
         mem_printf("/hearth/batches/{id}/log?stream=%s&from=%" PRId64 "&size=%d&wait=%d", t->stream, from,
-                   lines, wait_ms);
+                   lines, t->follow ? wait_ms : 0);
     if (path == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    return client_ask(t->client, "GET", path, t->id, ret, err);
+    return t->follow ? client_ask_patiently(t->client, "GET", path, t->id, ret, err)
+                     : client_ask(t->client, "GET", path, t->id, ret, err);
 }
 
 enum err_code tail_skip_to_last(struct tail *t, int64_t n, struct err *err)
@@ -93,31 +91,12 @@ static void pause_for(int ms)
     (void)nanosleep(&pause, NULL); /* a signal ends it early, and the next call sees the stop */
 }
 
-/* Fetches the next lines; goes on trying for a while when the server has gone away. */
-static enum err_code fetch_patiently(struct tail *t, int wait_ms, json_t **ret, struct err *err)
-{
-    bool told = false;
-    for (int64_t give_up = clock_mono_ms() + PATIENCE_MS;;) {
-        enum err_code rc = fetch(t, t->next, LINES_AT_ONCE, t->follow ? wait_ms : 0, ret, err);
-        enum client_outcome outcome = client_outcome(t->client);
-        bool gone = outcome == CLIENT_UNREACHABLE || outcome == CLIENT_BROKEN;
-        if (rc == ERR_OK || !gone || !t->follow || clock_mono_ms() > give_up)
-            return rc;
-        if (!told)
-            (void)fprintf(stderr,
-                          "hearth: the server has gone away; waiting for it (the application needs no "
-                          "server to run on)\n");
-        told = true;
-        pause_for(RETRY_MS);
-    }
-}
-
 enum err_code tail_run(struct tail *t, struct err *err)
 {
     int wait_ms = WAIT_STARTING_MS;
     for (;;) {
         json_t *answer = NULL;
-        enum err_code rc = fetch_patiently(t, wait_ms, &answer, err);
+        enum err_code rc = fetch(t, t->next, LINES_AT_ONCE, wait_ms, &answer, err);
         if (rc != ERR_OK)
             return rc;
         int64_t before = t->next;

@@ -43,14 +43,13 @@ int cmd_version(int argc, char **argv)
         CLIENT_ARGS(&options),
         {0},
     };
-    int exit_code = args_parse(&usage, rows, &argc, argv);
+    cleanup(client_freep) struct client *c = NULL;
+    int exit_code = client_open(&usage, rows, &argc, argv, &options, &c);
     if (exit_code != ARGS_GO)
         return exit_code;
-    cleanup(client_freep) struct client *c = NULL;
     json_t *status = NULL;
     struct err unread;
-    if (client_new(&options, &c, &unread) == ERR_OK)
-        (void)client_ask(c, "GET", "/hearth/status", NULL, &status, &unread);
+    (void)client_ask(c, "GET", "/hearth/status", NULL, &status, &unread);
     exit_code = CMD_OK;
     if (json)
         exit_code = print_json(status);

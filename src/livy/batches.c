@@ -1,48 +1,36 @@
 /*
- * /batches: list, get, state, delete. The table of routes is at the foot.
+ * /batches: list, get, state, log, delete, and hearth's records of them. The table of routes is at the foot.
  */
 #include "livy/livy_internal.h"
 
-#include "base/mem.h"
-
-#include <inttypes.h>
-#include <string.h>
-
 static void batches_list(struct http_request *r, void *arg)
 {
-    struct livy *l = arg;
-    int64_t from = 0;
-    int64_t size = 100;
-    const char *user = NULL;
-    if (!livy_query_int(r, "from", &from) || !livy_query_int(r, "size", &size) ||
-        !access_effective_user(l->access, r, &user))
-        return;
-    views_reply_list(l, r, from, size, user);
+    views_reply_list(arg, r, APP_BATCH);
 }
 
 static void batch_get(struct http_request *r, void *arg)
 {
     struct livy *l = arg;
     const char *user = NULL;
-    struct app *app = livy_find(l, r);
+    struct app *app = livy_find(l, r, APP_BATCH, RIGHT_NONE);
     if (app == NULL || !access_effective_user(l->access, r, &user))
         return;
-    views_reply_batch(l, r, app, access_may_view(l->access, user, app_info(app)) ? VIEW_LOG : VIEW_PUBLIC);
+    bool viewable = access_may_view(l->access, user, app_info(app));
+    views_reply_app(l, r, app, viewable ? VIEW_LOG : VIEW_PUBLIC, KEYS_ALL);
 }
 
 static void batch_state(struct http_request *r, void *arg)
 {
-    const struct app *app = livy_find(arg, r);
-    if (app == NULL)
-        return;
-    struct buf body = BUF(256);
-    struct json_out out;
-    json_out_open(&out, &body);
-    json_out_object(&out, NULL);
-    json_out_int(&out, "id", app_info(app)->id);
-    json_out_str(&out, "state", view_state(app_info(app)));
-    json_out_end_object(&out);
-    livy_reply_json(r, 200, &body);
+    const struct app *app = livy_find(arg, r, APP_BATCH, RIGHT_NONE);
+    if (app != NULL)
+        views_reply_state(arg, r, app);
+}
+
+static void batch_log(struct http_request *r, void *arg)
+{
+    const struct app *app = livy_find(arg, r, APP_BATCH, RIGHT_VIEW);
+    if (app != NULL)
+        logs_reply(arg, r, app);
 }
 
 static void on_deleted(const struct err *err, void *arg)
@@ -55,9 +43,26 @@ static void on_deleted(const struct err *err, void *arg)
 
 static void batch_delete(struct http_request *r, void *arg)
 {
-    struct app *app = livy_find_modifiable(arg, r);
+    struct app *app = livy_find(arg, r, APP_BATCH, RIGHT_MODIFY);
     if (app != NULL)
         app_forget(app, on_deleted, r);
+}
+
+static void batch_record(struct http_request *r, void *arg)
+{
+    record_reply(arg, r, APP_BATCH);
+}
+
+static void batch_record_log(struct http_request *r, void *arg)
+{
+    logs_reply_record(arg, r, APP_BATCH);
+}
+
+static void batch_kill(struct http_request *r, void *arg)
+{
+    struct app *app = livy_find(arg, r, APP_BATCH, RIGHT_MODIFY);
+    if (app != NULL)
+        app_kill(app, "killed by request", record_killed, r);
 }
 
 static void version(struct http_request *r, void *arg)
@@ -78,15 +83,15 @@ static void version(struct http_request *r, void *arg)
 }
 
 const struct http_route livy_batch_routes[] = {
-    {"GET", "/batches", batches_list, "List batches, oldest first"},
-    {"POST", "/batches", batches_create, "Submit an application"},
-    {"GET", "/batches/{id}", batch_get, "One batch"},
-    {"DELETE", "/batches/{id}", batch_delete, "Kill it when it lives, and take it off the list"},
-    {"GET", "/batches/{id}/state", batch_state, "Its state alone"},
-    {"GET", "/batches/{id}/log", batch_log, "Lines of its output"},
-    {"GET", "/version", version, "The version, as Livy's clients want it"},
-    {"GET", "/hearth/batches/{id}", record_get, "All that is known of a batch, deleted ones too"},
-    {"GET", "/hearth/batches/{id}/log", record_log, "Output by stream; can wait for more"},
-    {"POST", "/hearth/batches/{id}/kill", record_kill, "End it and keep it listed"},
+    {"GET", "/batches", batches_list, "List batches, oldest first", false},
+    {"POST", "/batches", batches_create, "Submit an application", false},
+    {"GET", "/batches/{id}", batch_get, "One batch", false},
+    {"DELETE", "/batches/{id}", batch_delete, "Kill it when it lives, and take it off the list", false},
+    {"GET", "/batches/{id}/state", batch_state, "Its state alone", false},
+    {"GET", "/batches/{id}/log", batch_log, "Lines of its output", false},
+    {"GET", "/version", version, "The version, as Livy's clients want it", false},
+    {"GET", "/hearth/batches/{id}", batch_record, "All that is known of a batch, deleted ones too", false},
+    {"GET", "/hearth/batches/{id}/log", batch_record_log, "Output by stream; can wait for more", false},
+    {"POST", "/hearth/batches/{id}/kill", batch_kill, "End it and keep it listed", false},
 };
 const size_t livy_batch_routes_count = sizeof livy_batch_routes / sizeof *livy_batch_routes;

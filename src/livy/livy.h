@@ -1,5 +1,6 @@
 /*
- * The Livy door: Livy's REST API for batches, and hearth's own additions to it below /hearth/batches.
+ * The Livy door: Livy's REST API for batches and sessions, and hearth's own additions to it below
+ * /hearth/batches and /hearth/sessions.
  *
  * Wire behaviour follows Apache Livy 0.9; docs/livy-compatibility.md lists where hearth differs.
  *
@@ -12,13 +13,15 @@
 #include "app/app.h"
 #include "base/settings.h"
 #include "loop/http.h"
+#include "session/session.h"
 
 struct livy; /* opaque */
 
 /* Mounts the routes, and the access rules as the server's filter. ERR_INVALID: a setting that cannot
  * be obeyed (a users file that is not readable, …). */
 enum err_code livy_open(uv_loop_t *loop, struct http_server *server, struct apps *apps,
-                        const struct settings *settings, struct livy **ret, struct err *err);
+                        struct sessions *sessions, const struct settings *settings, struct livy **ret,
+                        struct err *err);
 void livy_close(struct livy *l);
 
 #endif

@@ -1,18 +1,16 @@
 /*
  * Logs: Livy's page of lines, and hearth's own form with streams that can wait for more.
  *
- * A batch's log in Livy's form is "stdout: ", its lines in order of arrival, "\nstderr: ". Output is
- * read on a worker thread; an answer holds at most ANSWER_MAX bytes of it, so a longer page ends early.
+ * In Livy's form a log has two sections, each with a heading. A batch's lines stand in the first, in order
+ * of arrival; a session's stand by stream. Output is read on a worker thread; an answer holds at most
+ * ANSWER_MAX bytes of it, so a longer page ends early.
  */
 #include "livy/livy_internal.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "base/parse.h"
 #include "guard/output.h"
 #include "loop/work.h"
-
-#include <inttypes.h>
 
 #include <string.h>
 
@@ -20,19 +18,33 @@ enum { ANSWER_MAX = 16 << 20, RECORD_LINES_MAX = 10000, WAIT_MS_MAX = 60000 };
 
 enum form { FORM_LIVY, FORM_RECORD };
 
+struct section {
+    const char *heading;
+    bool has_lines;
+    enum output_select select;
+};
+
+enum { SECTIONS = 2 };
+
+static const struct section sections[APP_KINDS][SECTIONS] = {
+    [APP_BATCH] = {{"stdout: ", true, OUTPUT_MERGED}, {"\nstderr: ", false, OUTPUT_MERGED}},
+    [APP_SESSION] = {{"stdout: ", true, OUTPUT_ONLY_STDOUT}, {"\nstderr: ", true, OUTPUT_ONLY_STDERR}},
+};
+
 struct log_request {
     struct livy *livy;
     struct http_request *request;
     enum form form;
+    enum app_kind kind;
     int64_t id;
     char *folder;
-    char *wait_note; /* the whole log of an application that waits */
-    enum output_select select;
-    const char *stream; /* its name in the answer */
-    int64_t from;       /* negative: the last `size` lines */
-    int64_t size;       /* negative: all */
-    const char *state;  /* a literal */
-    bool ended;         /* known before the output is read, so that "ended" means complete */
+    char *wait_note;           /* the whole log of an application that waits */
+    enum output_select select; /* FORM_RECORD */
+    const char *stream;        /* its name in the answer */
+    int64_t from;              /* negative: the last `size` lines */
+    int64_t size;              /* negative: all */
+    const char *state;         /* a literal */
+    bool ended;                /* known before the output is read, so that "ended" means complete */
 
     /* waiting for more (FORM_RECORD) */
     int64_t wait_ms;
@@ -45,8 +57,8 @@ struct log_request {
     struct err err;
     struct buf body;
     struct json_out out;
-    uint64_t total; /* lines of output */
-    bool found;     /* there were lines to show */
+    bool found; /* there were lines to show */
+    bool full;  /* the answer ends before its page does */
 };
 
 static void log_free(struct log_request *q)
@@ -63,7 +75,8 @@ static bool add_livy_line(const struct output_line *line, void *arg)
 {
     struct log_request *q = arg;
     json_out_text(&q->out, NULL, line->text, line->len);
-    return q->body.len < ANSWER_MAX;
+    q->full = q->body.len >= ANSWER_MAX;
+    return !q->full;
 }
 
 static bool add_record_line(const struct output_line *line, void *arg)
@@ -78,8 +91,8 @@ static bool add_record_line(const struct output_line *line, void *arg)
     return q->body.len < ANSWER_MAX;
 }
 
-static enum err_code read_lines(struct log_request *q, uint64_t first, uint64_t count,
-                                bool (*on_line)(const struct output_line *line, void *arg))
+static enum err_code read_lines(struct log_request *q, enum output_select select, uint64_t first,
+                                uint64_t count, bool (*on_line)(const struct output_line *line, void *arg))
 {
     uint64_t total = 0;
     if (count == 0)
@@ -90,14 +103,14 @@ static enum err_code read_lines(struct log_request *q, uint64_t first, uint64_t 
             (void)on_line(&note, q);
         return ERR_OK;
     }
-    return output_read(q->folder, q->select, first, count, on_line, q, &total, &q->err);
+    return output_read(q->folder, select, first, count, on_line, q, &total, &q->err);
 }
 
-static enum err_code count_lines(struct log_request *q)
+static enum err_code count_lines(struct log_request *q, enum output_select select, uint64_t *total)
 {
     if (q->wait_note == NULL)
-        return output_read(q->folder, q->select, 0, 0, NULL, NULL, &q->total, &q->err);
-    q->total = q->select == OUTPUT_ONLY_STDOUT ? 0 : 1;
+        return output_read(q->folder, select, 0, 0, NULL, NULL, total, &q->err);
+    *total = select == OUTPUT_ONLY_STDOUT ? 0 : 1;
     return ERR_OK;
 }
 
@@ -110,61 +123,73 @@ static void window(int64_t from, int64_t size, uint64_t total, uint64_t *first, 
     *count = wanted < left ? wanted : left;
 }
 
-static void write_livy(struct log_request *q)
+/* The part of [first, end) that lies in a section whose heading is line `start` and that has n lines. */
+static enum err_code write_section(struct log_request *q, const struct section *section, uint64_t start,
+                                   uint64_t n, uint64_t first, uint64_t end)
 {
-    uint64_t all = q->total + 2; /* with the two lines that name the streams */
-    uint64_t first = 0;
-    uint64_t count = 0;
-    window(q->from, q->size, all, &first, &count);
-    json_out_int(&q->out, "from", (int64_t)first);
-    json_out_int(&q->out, "total", (int64_t)all);
-    json_out_array(&q->out, "log");
-    uint64_t end = first + count;
-    if (first == 0 && count > 0)
-        json_out_str(&q->out, NULL, "stdout: ");
-    uint64_t output_first = first > 0 ? first - 1 : 0;
-    uint64_t output_end = end > 1 ? end - 1 : 0; /* in lines of output, the last header left out below */
-    if (output_end > q->total)
-        output_end = q->total;
-    if (output_first < output_end)
-        q->err.code = read_lines(q, output_first, output_end - output_first, add_livy_line);
-    if (end == all && count > 0)
-        json_out_str(&q->out, NULL, "\nstderr: ");
-    json_out_end_array(&q->out);
+    uint64_t lines = start + 1;
+    if (first <= start && start < end)
+        json_out_str(&q->out, NULL, section->heading);
+    uint64_t from = first > lines ? first : lines;
+    uint64_t to = end < lines + n ? end : lines + n;
+    return from < to ? read_lines(q, section->select, from - lines, to - from, add_livy_line) : ERR_OK;
 }
 
-static void write_record(struct log_request *q)
+static enum err_code write_livy(struct log_request *q)
 {
+    uint64_t n[SECTIONS] = {0};
+    uint64_t total = SECTIONS;
     uint64_t first = 0;
     uint64_t count = 0;
-    window(q->from, q->size, q->total, &first, &count);
+    uint64_t start = 0;
+    enum err_code rc = ERR_OK;
+    for (int i = 0; i < SECTIONS && rc == ERR_OK; i++) {
+        if (sections[q->kind][i].has_lines)
+            rc = count_lines(q, sections[q->kind][i].select, &n[i]);
+        total += n[i];
+    }
+    window(q->from, q->size, total, &first, &count);
+    json_out_int(&q->out, "from", (int64_t)first);
+    json_out_int(&q->out, "total", (int64_t)total);
+    json_out_array(&q->out, "log");
+    for (int i = 0; i < SECTIONS && rc == ERR_OK && !q->full; i++) {
+        rc = write_section(q, &sections[q->kind][i], start, n[i], first, first + count);
+        start += 1 + n[i];
+    }
+    json_out_end_array(&q->out);
+    return rc;
+}
+
+static enum err_code write_record(struct log_request *q)
+{
+    uint64_t total = 0;
+    uint64_t first = 0;
+    uint64_t count = 0;
+    enum err_code rc = count_lines(q, q->select, &total);
+    window(q->from, q->size, total, &first, &count);
     json_out_str(&q->out, "stream", q->stream);
     json_out_int(&q->out, "from", (int64_t)first);
-    json_out_int(&q->out, "total", (int64_t)q->total);
+    json_out_int(&q->out, "total", (int64_t)total);
     json_out_str(&q->out, "state", q->state);
     json_out_bool(&q->out, "ended", q->ended);
     json_out_array(&q->out, "lines");
-    q->err.code = read_lines(q, first, count, add_record_line);
+    if (rc == ERR_OK)
+        rc = read_lines(q, q->select, first, count, add_record_line);
     json_out_end_array(&q->out);
     q->from = (int64_t)first; /* a wait goes on from here */
+    return rc;
 }
 
 static void log_run(void *arg)
 {
     struct log_request *q = arg;
-    q->found = false;
+    q->found = q->full = false;
     buf_clear(&q->body);
     buf_init(&q->body, 6UL * ANSWER_MAX + (16 << 20)); /* escapes may make six bytes of one */
     json_out_open(&q->out, &q->body);
     json_out_object(&q->out, NULL);
     json_out_int(&q->out, "id", q->id);
-    q->err.code = count_lines(q);
-    if (q->err.code == ERR_OK) {
-        if (q->form == FORM_LIVY)
-            write_livy(q);
-        else
-            write_record(q);
-    }
+    q->err.code = q->form == FORM_LIVY ? write_livy(q) : write_record(q);
     json_out_end_object(&q->out);
 }
 
@@ -224,7 +249,7 @@ static bool wait_for_more(struct log_request *q, struct app *app)
 static void log_done(void *arg)
 {
     struct log_request *q = arg;
-    struct app *app = apps_find(q->livy->apps, APP_BATCH, q->id);
+    struct app *app = apps_find(q->livy->apps, q->kind, q->id);
     if (q->err.code != ERR_OK) {
         livy_reply_error(q->request, &q->err);
     } else if (q->wait_ms > 0 && !q->found && !q->ended && app != NULL && wait_for_more(q, app)) {
@@ -238,10 +263,10 @@ static void log_done(void *arg)
 /* Looks at the application's state, then reads its output. */
 static void log_start(struct log_request *q)
 {
-    const struct app *app = apps_find(q->livy->apps, APP_BATCH, q->id);
+    const struct app *app = apps_find(q->livy->apps, q->kind, q->id);
     const struct app_info *info = app != NULL ? app_info(app) : NULL;
     if (info != NULL)
-        q->state = view_state(info);
+        q->state = view_state(q->livy, app);
     q->revision = app != NULL ? app_revision(app) : 0;
     q->ended = info == NULL || app_state_is_end(info->state);
     bool waiting = info != NULL && info->state == APP_WAITING;
@@ -252,17 +277,17 @@ static void log_start(struct log_request *q)
     }
 }
 
-static struct log_request *log_new(struct livy *l, struct http_request *r, int64_t id)
+static struct log_request *log_new(struct livy *l, struct http_request *r, enum app_kind kind, int64_t id)
 {
     struct log_request *q = mem_calloc(1, sizeof *q);
     if (q != NULL) {
         q->livy = l;
         q->request = r;
+        q->kind = kind;
         q->id = id;
         q->from = -1;
         q->size = 100;
-        q->state = "dead"; /* until it is looked up */
-        q->folder = apps_folder(l->apps, APP_BATCH, id);
+        q->folder = apps_folder(l->apps, kind, id);
     }
     if (q != NULL && q->folder != NULL)
         return q;
@@ -272,19 +297,16 @@ static struct log_request *log_new(struct livy *l, struct http_request *r, int64
     return NULL;
 }
 
-void batch_log(struct http_request *r, void *arg)
+void logs_reply(struct livy *l, struct http_request *r, const struct app *app)
 {
-    struct livy *l = arg;
     int64_t from = -1;
     int64_t size = 100;
-    const struct app *app = livy_find_viewable(l, r);
-    if (app == NULL || !livy_query_int(r, "from", &from) || !livy_query_int(r, "size", &size))
+    if (!livy_query_int(r, "from", &from) || !livy_query_int(r, "size", &size))
         return;
-    struct log_request *q = log_new(l, r, app_info(app)->id);
+    struct log_request *q = log_new(l, r, app_info(app)->kind, app_info(app)->id);
     if (q == NULL)
         return;
     q->form = FORM_LIVY;
-    q->select = OUTPUT_MERGED;
     q->from = from;
     q->size = size;
     log_start(q);
@@ -308,29 +330,6 @@ static bool read_stream(struct http_request *r, enum output_select *select, cons
     return false;
 }
 
-/* A deleted batch's output stays readable: its rights and its state come from its row. */
-static void on_deleted_row(const struct err *err, const struct store_app *row, const struct store_note *notes,
-                           unsigned n_notes, void *arg)
-{
-    (void)notes;
-    (void)n_notes;
-    struct log_request *q = arg;
-    const char *user = NULL;
-    if (row == NULL && err->code != ERR_NOT_FOUND) {
-        livy_reply_error(q->request, err);
-    } else if (row == NULL) {
-        livy_reply_msg(q->request, 404, "Session '%" PRId64 "' not found.", q->id);
-    } else if (access_effective_user(q->livy->access, q->request, &user)) {
-        if (access_may_view_row(q->livy->access, user, row)) {
-            q->state = view_state_of_row(row);
-            log_start(q);
-            return;
-        }
-        livy_reply_forbidden(q->request);
-    }
-    log_free(q);
-}
-
 /* The parameters of a record's log. False: it was answered. */
 static bool read_record_query(struct http_request *r, struct log_request *q)
 {
@@ -344,23 +343,21 @@ static bool read_record_query(struct http_request *r, struct log_request *q)
     return false;
 }
 
-void record_log(struct http_request *r, void *arg)
+static void on_record(struct livy *l, struct http_request *r, const struct record *record)
 {
-    struct livy *l = arg;
-    int64_t id = 0;
-    bool deleted = parse_i64(http_param(r, 0), 0, INT32_MAX, &id, NULL) == ERR_OK &&
-                   apps_find(l->apps, APP_BATCH, id) == NULL;
-    const struct app *app = deleted ? NULL : livy_find_viewable(l, r);
-    if (!deleted && app == NULL)
-        return;
-    struct log_request *q = log_new(l, r, deleted ? id : app_info(app)->id);
+    struct log_request *q = log_new(l, r, record->kind, record->id);
     if (q == NULL)
         return;
     q->form = FORM_RECORD;
-    if (!read_record_query(r, q))
-        log_free(q);
-    else if (deleted)
-        apps_read_row(l->apps, APP_BATCH, id, on_deleted_row, q);
-    else
+    if (record->row != NULL)
+        q->state = view_state_of_row(record->row); /* a listed one's is looked up with its output */
+    if (read_record_query(r, q))
         log_start(q);
+    else
+        log_free(q);
+}
+
+void logs_reply_record(struct livy *l, struct http_request *r, enum app_kind kind)
+{
+    record_find(l, r, kind, false, on_record);
 }

@@ -1,19 +1,75 @@
 /*
- * /hearth/batches/{id}: the whole record of a batch, deleted ones included, and a kill that keeps it.
+ * What is below /hearth/batches and /hearth/sessions: records of those that are listed and of those that
+ * are known by their row alone, because they were deleted or ended by time.
  */
 #include "livy/livy_internal.h"
 
 #include "base/mem.h"
 #include "base/parse.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-struct record_request {
+/* ---- finding ---- */
+
+struct finding {
     struct livy *livy;
     struct http_request *request;
+    enum app_kind kind;
     int64_t id;
+    record_cb *found;
 };
+
+static void on_row(const struct err *err, const struct store_app *row, const struct store_note *notes,
+                   unsigned n_notes, void *arg)
+{
+    struct finding f = *(struct finding *)arg;
+    mem_free(arg);
+    const char *user = NULL;
+    if (row == NULL && err->code != ERR_NOT_FOUND) {
+        livy_reply_error(f.request, err);
+    } else if (row == NULL) {
+        livy_reply_msg(f.request, 404, "Session '%.1000s' not found.", http_param(f.request, 0));
+    } else if (access_effective_user(f.livy->access, f.request, &user)) {
+        struct record record = {
+            .kind = f.kind,
+            .id = f.id,
+            .app = apps_find(f.livy->apps, f.kind, f.id),
+            .row = row,
+            .notes = notes,
+            .n_notes = n_notes,
+        };
+        if (access_may_view_row(f.livy->access, user, row))
+            f.found(f.livy, f.request, &record);
+        else
+            livy_reply_forbidden(f.request);
+    }
+}
+
+void record_find(struct livy *l, struct http_request *r, enum app_kind kind, bool with_row, record_cb *found)
+{
+    int64_t id = 0;
+    bool unlisted = parse_i64(http_param(r, 0), 0, INT32_MAX, &id, NULL) == ERR_OK &&
+                    apps_find(l->apps, kind, id) == NULL;
+    if (!unlisted) {
+        const struct app *app = livy_find(l, r, kind, RIGHT_VIEW);
+        if (app == NULL)
+            return;
+        id = app_info(app)->id;
+        if (!with_row) {
+            found(l, r, &(struct record){.kind = kind, .id = id, .app = app});
+            return;
+        }
+    }
+    struct finding *f = mem_calloc(1, sizeof *f);
+    if (f == NULL) {
+        http_reply(r, NULL);
+        return;
+    }
+    *f = (struct finding){l, r, kind, id, found};
+    apps_read_row(l->apps, kind, id, on_row, f);
+}
+
+/* ---- the whole record ---- */
 
 static void write_history(struct json_out *out, const struct store_note *notes, unsigned n)
 {
@@ -28,7 +84,7 @@ static void write_history(struct json_out *out, const struct store_note *notes, 
     json_out_end_array(out);
 }
 
-/* A deleted batch, from its row alone: the columns, and the facts that hearth kept. */
+/* One that has left the lists, from its row alone: the columns, and the facts that hearth kept. */
 static void write_deleted(struct json_out *out, const struct store_app *row)
 {
     json_out_int(out, "id", row->id);
@@ -45,11 +101,12 @@ static void write_deleted(struct json_out *out, const struct store_app *row)
     json_out_raw(out, "facts", row->facts);
 }
 
-static void write_record(struct livy *l, struct json_out *out, const struct store_app *row,
-                         const struct app *app)
+static void write_record(struct livy *l, struct json_out *out, const struct record *record)
 {
-    if (app != NULL)
-        view_batch_keys(out, app, VIEW_WORDS);
+    const struct store_app *row = record->row;
+    cleanup(mem_freep) char *folder = apps_folder(l->apps, record->kind, record->id);
+    if (record->app != NULL)
+        view_keys(l, out, record->app, VIEW_WORDS, KEYS_ALL);
     else
         write_deleted(out, row);
     if (row->pid != 0)
@@ -57,72 +114,31 @@ static void write_record(struct livy *l, struct json_out *out, const struct stor
     else
         json_out_null(out, "pid");
     json_out_int(out, "memory", row->memory);
-    cleanup(mem_freep) char *folder = apps_folder(l->apps, APP_BATCH, row->id);
     json_out_str(out, "folder", folder);
     json_out_raw(out, "submission", row->submission);
+    write_history(out, record->notes, record->n_notes);
 }
 
-static void on_record(const struct err *err, const struct store_app *row, const struct store_note *notes,
-                      unsigned n_notes, void *arg)
+static void on_record(struct livy *l, struct http_request *r, const struct record *record)
 {
-    struct record_request q = *(struct record_request *)arg;
-    mem_free(arg);
-    const char *user = NULL;
-    if (row == NULL && err->code == ERR_NOT_FOUND) {
-        livy_reply_msg(q.request, 404, "Session '%" PRId64 "' not found.", q.id);
-        return;
-    }
-    if (row == NULL) {
-        livy_reply_error(q.request, err);
-        return;
-    }
-    if (!access_effective_user(q.livy->access, q.request, &user))
-        return;
-    if (!access_may_view_row(q.livy->access, user, row)) {
-        livy_reply_forbidden(q.request);
-        return;
-    }
-    cleanup(buf_clear) struct buf body = BUF(64 << 20);
+    struct buf body = BUF(128 << 20);
     struct json_out out;
     json_out_open(&out, &body);
     json_out_object(&out, NULL);
-    write_record(q.livy, &out, row, apps_find(q.livy->apps, APP_BATCH, q.id));
-    write_history(&out, notes, n_notes);
+    write_record(l, &out, record);
     json_out_end_object(&out);
-    livy_reply_json(q.request, 200, &body);
+    livy_reply_json(r, 200, &body);
 }
 
-void record_get(struct http_request *r, void *arg)
+void record_reply(struct livy *l, struct http_request *r, enum app_kind kind)
 {
-    struct livy *l = arg;
-    int64_t id = 0;
-    if (parse_i64(http_param(r, 0), 0, INT32_MAX, &id, NULL) !=
-        ERR_OK) { /* a name: only listed ones have it */
-        const struct app *app = livy_find(l, r);
-        if (app == NULL)
-            return;
-        id = app_info(app)->id;
-    }
-    struct record_request *q = mem_calloc(1, sizeof *q);
-    if (q == NULL) {
-        http_reply(r, NULL);
-        return;
-    }
-    *q = (struct record_request){l, r, id};
-    apps_read_row(l->apps, APP_BATCH, id, on_record, q);
+    record_find(l, r, kind, true, on_record);
 }
 
-static void on_killed(const struct err *err, void *arg)
+void record_killed(const struct err *err, void *request)
 {
     if (err->code == ERR_OK)
-        livy_reply_msg(arg, 200, "killing");
+        livy_reply_msg(request, 200, "killing");
     else
-        livy_reply_error(arg, err);
-}
-
-void record_kill(struct http_request *r, void *arg)
-{
-    struct app *app = livy_find_modifiable(arg, r);
-    if (app != NULL)
-        app_kill(app, "killed by request", on_killed, r);
+        livy_reply_error(request, err);
 }

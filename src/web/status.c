@@ -82,6 +82,18 @@ static void write_admission(struct json_out *out, const struct status *s, const 
     json_out_end_object(out);
 }
 
+static void write_sessions(struct json_out *out, const struct sessions *sessions)
+{
+    struct sessions_summary summary = sessions_summary(sessions);
+    json_out_object(out, "sessions");
+    json_out_int(out, "starting", (int64_t)summary.starting);
+    json_out_int(out, "idle", (int64_t)summary.idle);
+    json_out_int(out, "busy", (int64_t)summary.busy);
+    json_out_int(out, "warm", (int64_t)summary.warm);
+    json_out_int(out, "connected", (int64_t)summary.connected);
+    json_out_end_object(out);
+}
+
 static void server_status(struct http_request *r, void *arg)
 {
     const struct status *s = arg;
@@ -100,6 +112,7 @@ static void server_status(struct http_request *r, void *arg)
     json_out_str(&out, "stateDir", s->options.settings->server.state_dir);
     write_spark(&out, s);
     write_admission(&out, s, &summary);
+    write_sessions(&out, s->options.sessions);
     json_out_int(&out, "applications", (int64_t)summary.known);
     json_out_object(&out, "store");
     json_out_bool(&out, "writable", store == NULL);
@@ -110,10 +123,10 @@ static void server_status(struct http_request *r, void *arg)
 }
 
 static const struct http_route routes[] = {
-    {"GET", "/healthz", healthz, "The process answers"},
-    {"GET", "/readyz", readyz, "It can take submissions"},
-    {"GET", "/metrics/ping", ping, "The same, as Livy's monitors ask it"},
-    {"GET", "/hearth/status", server_status, "The server: Spark, admission, store"},
+    {"GET", "/healthz", healthz, "The process answers", false},
+    {"GET", "/readyz", readyz, "It can take submissions", false},
+    {"GET", "/metrics/ping", ping, "The same, as Livy's monitors ask it", false},
+    {"GET", "/hearth/status", server_status, "The server: Spark, admission, sessions, store", false},
 };
 
 struct status *status_open(const struct status_options *options)

@@ -10,6 +10,7 @@
 #include "app/app.h"
 #include "base/settings.h"
 #include "loop/http.h"
+#include "session/session.h"
 #include "spark/spark.h"
 #include "store/store.h"
 
@@ -18,6 +19,7 @@ struct status; /* opaque */
 struct status_options {
     struct http_server *server;
     struct apps *apps;
+    struct sessions *sessions;
     struct store *store;
     const struct spark *spark; /* NULL: none was found */
     const char *spark_missing; /* why */

@@ -3,6 +3,7 @@
 import pytest
 
 import harness
+import sessions
 
 
 def pytest_configure(config):
@@ -109,3 +110,39 @@ def spark_server(request, tmp_path_factory, spark_home):
     yield server
     finish(server, request.session.testsfailed > failures)
     harness.remove_tree(folder)
+
+
+@pytest.fixture
+def live(spark_server):
+    """A session of real Spark that the tests share, idle; one that a test has broken is replaced."""
+    session = getattr(spark_server, "live", None)
+    if session is None or session.get("/state").json().get("state") not in ("idle", "busy"):
+        session = spark_server.live = sessions.open_session(spark_server, kind="pyspark")
+    session.wait_state("idle")
+    return session
+
+
+@pytest.fixture(scope="module")
+def module_hearth(request, tmp_path_factory, spark_home):
+    """module_hearth(settings={…}, fake_java=True) starts servers that all tests of a module share."""
+    made = []
+
+    def make(settings=None, fake_java=False):
+        server = harness.Hearth(tmp_path_factory.mktemp("hearth"), spark_home, settings,
+                                java_home=harness.FAKE_JAVA_HOME if fake_java else None)
+        made.append(server)
+        return server.start()
+
+    failures = request.session.testsfailed
+    yield make
+    for server in made:
+        finish(server, request.session.testsfailed > failures)
+        harness.remove_tree(server.folder)
+
+
+@pytest.fixture(scope="module")
+def queued(module_hearth):
+    """One server for all tests of a module whose sessions never start: a batch has the only place there is."""
+    server = module_hearth({"admission.running": "1"}, fake_java=True)
+    server.wait_state(server.submit(harness.fake("sleep", 100000))["id"], "running")
+    return server

@@ -31,7 +31,6 @@ PATIENCE = float(os.environ.get("HEARTH_TEST_PATIENCE", "1"))
 SANITIZED = BINARY.exists() and b"__asan_init" in BINARY.read_bytes()
 
 FINAL = ("success", "dead", "killed")
-ALIVE = ("starting", "running")
 
 # An environment variable of the server, which its guards and drivers inherit: how a test finds what
 # belongs to it among all processes of the machine.
@@ -310,10 +309,11 @@ class Hearth:
         self.expected_errors.append(re.compile(pattern))
 
     def delete_living(self):
-        batches = self.get("/batches?size=100000").json()["sessions"]
-        for batch in reversed(batches):  # those that wait first, so that none of them is started
-            if batch["state"] in ALIVE:
-                assert self.delete(f"/batches/{batch['id']}").status_code in (200, 404)
+        for collection, ended in (("batches", FINAL), ("sessions", (*FINAL, "error"))):
+            entries = self.get(f"/{collection}?size=100000").json()["sessions"]
+            for entry in reversed(entries):  # those that wait first, so that none of them is started
+                if entry["state"] not in ended:
+                    assert self.delete(f"/{collection}/{entry['id']}").status_code in (200, 404)
 
     def assert_quiet(self):
         """No sanitizer or valgrind report, no unexpected ERROR, nothing left running, no fd leaked."""

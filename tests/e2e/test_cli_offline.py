@@ -2,7 +2,6 @@
 answers what it is told to, so that broken connections and odd answers can be played."""
 
 import json
-import os
 import re
 import signal
 import socket
@@ -10,33 +9,23 @@ import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from fake_server import Server, environment, run
 from harness import BINARY, PATIENCE, free_port, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMMANDS = ("serve", "submit", "ps", "logs", "kill", "status", "config", "doctor", "version")
-
-
-def environment(**more):
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("HEARTH_", "http_proxy"))}
-    env.update(more)
-    return env
-
-
-def run(*words, cwd=None, **env):
-    return subprocess.run([BINARY, *map(str, words)], capture_output=True, text=True, cwd=cwd,
-                          env=environment(**env), timeout=60 * PATIENCE, stdin=subprocess.DEVNULL)
+COMMANDS = ("serve", "submit", "ps", "logs", "kill", "session", "status", "config", "doctor", "version")
+SESSION_COMMANDS = tuple(f"session {c}" for c in ("start", "list", "stop", "exec", "attach"))
 
 
 # -- help and mistakes --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", (*COMMANDS, *SESSION_COMMANDS))
 def test_every_command_has_help_with_examples(command):
-    for words in ((command, "--help"), ("help", command)):
+    for words in ((*command.split(), "--help"), ("help", *command.split())):
         answer = run(*words)
         assert answer.returncode == 0
         assert f"usage: hearth {command}" in answer.stdout
@@ -153,9 +142,10 @@ def test_the_pages_about_settings_and_commands_are_up_to_date():
     assert run("config", "--markdown").stdout == (ROOT / "docs/configuration.md").read_text()
     sections = dict(part.split("\n", 1) for part in (ROOT / "docs/cli.md").read_text().split("\n## ")[1:])
     shared = sections["What all commands share"]
-    for command in COMMANDS:
+    for command in (*COMMANDS, *SESSION_COMMANDS):
         told = sections[f"hearth {command}"] + shared
-        options = set(re.findall(r"--[a-z][a-z-]+", run(command, "--help").stdout.split("examples:")[0]))
+        words = command.split()
+        options = set(re.findall(r"--[a-z][a-z-]+", run(*words, "--help").stdout.split("examples:")[0]))
         missing = [option for option in options if option not in told]
         assert not missing, f"docs/cli.md does not tell {missing} of hearth {command}"
 
@@ -202,80 +192,6 @@ def test_doctor_misses_python(tmp_path):
 
 
 # -- a server made of Python --------------------------------------------------------------------------
-
-
-class Server:
-    """Answers requests through `routes`: {"GET /path": function(query, body) -> (status, object)}.
-    None instead of a pair cuts the connection."""
-
-    def __init__(self):
-        self.routes = {}
-        self.requests = []
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self):
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                url = urlsplit(self.path)
-                query = {k: v[0] for k, v in parse_qs(url.query).items()}
-                owner.requests.append((self.command, url.path, query, body, dict(self.headers)))
-                route = owner.routes.get(f"{self.command} {url.path}")
-                answer = route(query, body) if route else (404, {"msg": f"no {url.path}"})
-                if answer is None:
-                    return
-                text = answer[1] if isinstance(answer[1], bytes) else json.dumps(answer[1]).encode()
-                self.send_response(answer[0])
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            do_GET = do_POST = do_DELETE = answer
-
-            def log_message(self, *_):
-                pass
-
-        self.handler = Handler
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.http = None
-        self.start()
-
-    def start(self):
-        self.http = ThreadingHTTPServer(("127.0.0.1", self.port), self.handler)
-        self.http.daemon_threads = True
-        threading.Thread(target=self.http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-
-    def stop(self):
-        self.http.shutdown()
-        self.http.server_close()
-
-    def run(self, *words, **env):
-        return run(*words, HEARTH_URL=self.url, **env)
-
-    def application(self, lines, state="success", diagnosis=None, name=None):
-        """An application with number 7 that has printed these (stream, text) lines."""
-        lines = [{"n": n, "stream": s, "text": t} for n, (s, t) in enumerate(lines)]
-        batch = {"id": 7, "name": name, "state": "starting", "appId": None, "reason": None, "log": []}
-        record = batch | {"state": state, "diagnosis": diagnosis, "history": []}
-
-        def log(query, _):
-            chosen = [line for line in lines if query["stream"] in ("all", line["stream"])]
-            first = int(query["from"])
-            return 200, {"id": 7, "from": first, "total": len(chosen), "state": state, "ended": True,
-                         "lines": chosen[first:first + int(query["size"])]}
-
-        self.routes |= {
-            "POST /batches": lambda q, b: (201, batch),
-            "GET /batches/7": lambda q, b: (200, batch),
-            "GET /hearth/batches/7": lambda q, b: (200, record),
-            "GET /hearth/batches/7/log": log,
-            "POST /hearth/batches/7/kill": lambda q, b: (200, {"msg": "killing"}),
-            "DELETE /batches/7": lambda q, b: (200, {"msg": "deleted"}),
-        }
-        return record
-
-    def bodies(self, method, path):
-        return [json.loads(r[3]) for r in self.requests if r[:2] == (method, path)]
 
 
 @pytest.fixture

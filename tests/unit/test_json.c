@@ -294,6 +294,22 @@ static void bytes_that_are_no_utf_8_are_replaced(void **state)
 #undef BAD
 }
 
+static void members_of_ready_objects_take_their_place(void **state)
+{
+    (void)state;
+    cleanup(buf_clear) struct buf b = BUF(1024);
+    struct json_out out;
+    json_out_open(&out, &b);
+    json_out_object(&out, NULL);
+    json_out_members(&out, "{}");
+    json_out_members(&out, "{\"a\":1,\"b\":{\"c\":[]}}");
+    json_out_members(&out, " { } ");
+    json_out_int(&out, "d", 2);
+    json_out_members(&out, "{\"e\":null}");
+    json_out_end_object(&out);
+    assert_string_equal(buf_cstr(&b), "{\"a\":1,\"b\":{\"c\":[]},\"d\":2,\"e\":null}");
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, nothing_is_left)
 
 int main(void)
@@ -310,6 +326,7 @@ int main(void)
         TEST(numbers_keep_their_shortest_text),
         TEST(reading_survives_every_failing_allocation),
         TEST(everything_is_written_compactly),
+        TEST(members_of_ready_objects_take_their_place),
         TEST(text_is_escaped),
         TEST(bytes_that_are_no_utf_8_are_replaced),
     };

@@ -175,9 +175,9 @@ static void the_body_survives_every_failing_allocation(void **state)
     struct submit_options o;
     struct arg rows[SUBMIT_ROWS + 1] = {0};
     submit_options_init(&o, rows);
-    o.master = "yarn";
-    o.of_key[0] = "a.jar,b.jar";
-    assert_int_equal(strlist_add(&o.conf, "spark.x=y"), 0);
+    o.spark.master = "yarn";
+    o.spark.of_key[0] = "a.jar,b.jar";
+    assert_int_equal(strlist_add(&o.spark.conf, "spark.x=y"), 0);
     char *operands[] = {(char[]){"app.py"}, (char[]){"arg"}};
     enum err_code rc = ERR_NOMEM;
     for (long n = 1; rc == ERR_NOMEM; n++) {

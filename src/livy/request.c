@@ -1,26 +1,16 @@
 /*
- * POST /batches: reading the request, checking it as Livy does, and handing it to the core.
+ * What the creation of batches and of sessions have in common: the fields, the checks in Livy's words,
+ * Spark's configuration made of them, the request's key, and the answer.
  */
 #include "livy/livy_internal.h"
 
 #include "base/mem.h"
 
-#include <ctype.h>
 #include <inttypes.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <string.h>
 
-/* The fields of the request, as they came. */
-struct creation {
-    struct spark_submission submission;
-    char *proxy_user;
-    struct strlist jars, files, archives;
-    char *driver_memory, *executor_memory;
-    int64_t driver_cores, executor_cores, num_executors; /* 0: not given */
-};
-
-static void creation_clear(struct creation *c)
+void creation_clear(struct creation *c)
 {
     spark_submission_clear(&c->submission);
     mem_free(c->proxy_user);
@@ -31,29 +21,23 @@ static void creation_clear(struct creation *c)
     mem_free(c->executor_memory);
 }
 
-static enum err_code read_fields(struct creation *c, json_t *body, struct err *err)
+void creation_read(struct creation *c, struct json_in *in)
 {
-    struct json_in in;
-    json_in_open(&in, body, err);
-    json_in_str(&in, "file", &c->submission.file);
-    json_in_str(&in, "className", &c->submission.class_name);
-    json_in_list(&in, "args", &c->submission.args);
-    json_in_str(&in, "proxyUser", &c->proxy_user);
-    json_in_list(&in, "jars", &c->jars);
-    json_in_list(&in, "files", &c->files);
-    json_in_list(&in, "archives", &c->archives);
-    json_in_list(&in, "pyFiles", &c->submission.py_files);
-    json_in_str(&in, "driverMemory", &c->driver_memory);
-    json_in_str(&in, "executorMemory", &c->executor_memory);
-    json_in_int(&in, "driverCores", 0, INT32_MAX, &c->driver_cores);
-    json_in_int(&in, "executorCores", 0, INT32_MAX, &c->executor_cores);
-    json_in_int(&in, "numExecutors", 0, INT32_MAX, &c->num_executors);
-    json_in_str(&in, "queue", &c->submission.queue);
-    json_in_str(&in, "name", &c->submission.name);
-    json_in_map(&in, "conf", &c->submission.conf);
-    json_in_str(&in, "master", &c->submission.master);
-    json_in_str(&in, "deployMode", &c->submission.deploy_mode);
-    return json_in_end(&in);
+    json_in_str(in, "name", &c->submission.name);
+    json_in_str(in, "proxyUser", &c->proxy_user);
+    json_in_list(in, "jars", &c->jars);
+    json_in_list(in, "files", &c->files);
+    json_in_list(in, "archives", &c->archives);
+    json_in_list(in, "pyFiles", &c->submission.py_files);
+    json_in_str(in, "driverMemory", &c->driver_memory);
+    json_in_str(in, "executorMemory", &c->executor_memory);
+    json_in_int(in, "driverCores", 0, INT32_MAX, &c->driver_cores);
+    json_in_int(in, "executorCores", 0, INT32_MAX, &c->executor_cores);
+    json_in_int(in, "numExecutors", 0, INT32_MAX, &c->num_executors);
+    json_in_str(in, "queue", &c->submission.queue);
+    json_in_map(in, "conf", &c->submission.conf);
+    json_in_str(in, "master", &c->submission.master);
+    json_in_str(in, "deployMode", &c->submission.deploy_mode);
 }
 
 static enum err_code no_memory(struct err *err)
@@ -136,7 +120,15 @@ static enum err_code accept_conf_paths(const struct livy *l, struct strmap *conf
 static enum err_code check_deploy_mode(const struct creation *c, struct err *err)
 {
     const char *mode = c->submission.deploy_mode;
-    if (mode == NULL || strcmp(mode, "client") == 0 || strcmp(mode, "cluster") == 0)
+    if (c->kind == APP_SESSION && mode == NULL)
+        mode = strmap_get(&c->submission.conf, "spark.submit.deployMode"); /* where it is not denied */
+    if (mode == NULL || strcmp(mode, "client") == 0)
+        return ERR_OK;
+    if (c->kind == APP_SESSION)
+        return err_set(err, ERR_INVALID,
+                       "deployMode is '%.100s'; a session's driver runs beside the server, in client mode",
+                       mode);
+    if (strcmp(mode, "cluster") == 0)
         return ERR_OK;
     return err_set(err, ERR_INVALID, "deployMode is '%.100s'; it must be client or cluster", mode);
 }
@@ -158,14 +150,14 @@ static void drop_empty(struct strlist *l)
 static enum err_code check(const struct livy *l, struct creation *c, struct err *err)
 {
     struct strlist *lists[] = {&c->jars, &c->files, &c->archives, &c->submission.py_files};
-    if (str_blank(c->submission.file))
+    if (c->kind == APP_BATCH && str_blank(c->submission.file))
         return err_set(err, ERR_INVALID, "requirement failed: File is required.");
     enum err_code rc = check_name(c->submission.name, err);
     if (rc == ERR_OK)
         rc = check_denied(l, &c->submission.conf, err);
     if (rc == ERR_OK)
         rc = check_deploy_mode(c, err);
-    if (rc == ERR_OK)
+    if (rc == ERR_OK && c->kind == APP_BATCH)
         rc = path_accept(l, &c->submission.file, err);
     for (size_t i = 0; i < sizeof lists / sizeof *lists && rc == ERR_OK; i++) {
         drop_empty(lists[i]);
@@ -205,9 +197,16 @@ static int conf_text(struct strmap *conf, const char *key, const char *value)
     return value == NULL || value[0] == '\0' ? 0 : strmap_set(conf, key, value);
 }
 
-/* --py-files wins over spark.submit.pyFiles, so that the entries of both go into the option. */
-static int merge_py_files(struct spark_submission *s)
+/* A session's all go into conf, the one thing that a driver that stands ready takes over. A batch's go into
+ * --py-files, which wins over spark.submit.pyFiles, so that the entries of both go there. */
+static int merge_py_files(struct creation *c)
 {
+    struct spark_submission *s = &c->submission;
+    if (c->kind == APP_SESSION) {
+        int rc = conf_prepend(&s->conf, "spark.submit.pyFiles", &s->py_files);
+        strlist_clear(&s->py_files);
+        return rc;
+    }
     const char *old = strmap_get(&s->conf, "spark.submit.pyFiles");
     if (old == NULL || s->py_files.n == 0)
         return 0;
@@ -250,12 +249,12 @@ static enum err_code complete(const struct livy *l, struct creation *c, const ch
     drop_foreign_keys(&s->conf);
     int rc = mem_set_str(&s->proxy_user, proxy_user);
     default_text(&s->master, l->settings->spark.master, &rc);
-    default_text(&s->deploy_mode, l->settings->spark.deploy_mode, &rc);
+    default_text(&s->deploy_mode, c->kind == APP_SESSION ? "client" : l->settings->spark.deploy_mode, &rc);
     bool yarn = rc == 0 && str_starts(s->master, "yarn");
     if (rc != 0 || conf_prepend(&s->conf, "spark.jars", &c->jars) != 0 ||
         conf_prepend(&s->conf, "spark.files", &c->files) != 0 ||
         conf_prepend(&s->conf, yarn ? "spark.yarn.dist.archives" : "spark.archives", &c->archives) != 0 ||
-        merge_py_files(s) != 0 || conf_text(&s->conf, "spark.driver.memory", c->driver_memory) != 0 ||
+        merge_py_files(c) != 0 || conf_text(&s->conf, "spark.driver.memory", c->driver_memory) != 0 ||
         conf_text(&s->conf, "spark.executor.memory", c->executor_memory) != 0 ||
         conf_number(&s->conf, "spark.driver.cores", c->driver_cores) != 0 ||
         conf_number(&s->conf, "spark.executor.cores", c->executor_cores) != 0 ||
@@ -264,30 +263,39 @@ static enum err_code complete(const struct livy *l, struct creation *c, const ch
     return ERR_OK;
 }
 
-/* ---- the request ---- */
+/* ---- the request's key ---- */
+
+bool request_key_read(struct http_request *r, struct request_key *key)
+{
+    const char *text = http_header(r, "Idempotency-Key");
+    key->given = text != NULL;
+    if (text == NULL)
+        return true;
+    if (text[0] == '\0' || strlen(text) > 255) {
+        livy_reply_msg(r, 400, "Idempotency-Key has %zu characters; it must have 1 to 255", strlen(text));
+        return false;
+    }
+    unsigned char hash[SHA256_DIGEST_LENGTH];
+    const struct buf *body = http_body(r);
+    (void)SHA256((const unsigned char *)buf_cstr(body), body->len, hash);
+    for (size_t i = 0; i < sizeof hash; i++)
+        (void)snprintf(key->digest + 2 * i, 3, "%02x", hash[i]);
+    key->key = (struct store_key){http_user(r) != NULL ? http_user(r) : "", text, key->digest};
+    return true;
+}
+
+const struct store_key *request_key_of(const struct request_key *key)
+{
+    return key->given ? &key->key : NULL;
+}
+
+/* ---- handing over, and the answer ---- */
 
 struct submitting {
     struct livy *livy;
     struct http_request *request;
     char *name;
 };
-
-static void reply_created(struct livy *l, struct http_request *r, const struct app *app)
-{
-    char location[256];
-    cleanup(buf_clear) struct buf body = BUF(4 << 20);
-    struct json_out out;
-    json_out_open(&out, &body);
-    json_out_object(&out, NULL);
-    view_batch_keys(&out, app, VIEW_LOG);
-    json_out_end_object(&out);
-    struct http_answer *answer = http_answer_new(201, HTTP_JSON, &body);
-    (void)snprintf(location, sizeof location, "%s/batches/%" PRId64, http_server_base_path(l->server),
-                   app_info(app)->id);
-    if (answer != NULL)
-        (void)http_answer_header(answer, "Location", location); /* the body has the id, too */
-    http_reply(r, answer);
-}
 
 static void on_submitted(const struct err *err, struct app *app, int64_t id, bool replayed, void *arg)
 {
@@ -300,35 +308,14 @@ static void on_submitted(const struct err *err, struct app *app, int64_t id, boo
                        s.name != NULL ? s.name : "", id);
     else if (err->code != ERR_OK)
         livy_reply_error(s.request, err);
-    else if (app == NULL)
+    else if (app == NULL) /* made by the first request with this key, and deleted since */
         livy_reply_msg(s.request, 404, "Session '%" PRId64 "' not found.", id);
     else
-        reply_created(s.livy, s.request, app);
+        views_reply_created(s.livy, s.request, app);
     mem_free(s.name);
 }
 
-/* The request's Idempotency-Key, when it has one. False: it was answered. */
-static bool read_key(struct http_request *r, struct store_key *key, char digest[2 * SHA256_DIGEST_LENGTH + 1],
-                     bool *has_key)
-{
-    const char *text = http_header(r, "Idempotency-Key");
-    *has_key = text != NULL;
-    if (text == NULL)
-        return true;
-    if (text[0] == '\0' || strlen(text) > 255) {
-        livy_reply_msg(r, 400, "Idempotency-Key has %zu characters; it must have 1 to 255", strlen(text));
-        return false;
-    }
-    unsigned char hash[SHA256_DIGEST_LENGTH];
-    const struct buf *body = http_body(r);
-    (void)SHA256((const unsigned char *)buf_cstr(body), body->len, hash);
-    for (size_t i = 0; i < sizeof hash; i++)
-        (void)snprintf(digest + 2 * i, 3, "%02x", hash[i]);
-    *key = (struct store_key){http_user(r) != NULL ? http_user(r) : "", text, digest};
-    return true;
-}
-
-static void reply_rejected(struct http_request *r, const struct err *err)
+void creation_reply_rejected(struct http_request *r, const struct err *err)
 {
     if (err->code == ERR_INVALID)
         livy_reply_msg(r, 400, "Rejected, Reason: %s", err->msg);
@@ -336,13 +323,12 @@ static void reply_rejected(struct http_request *r, const struct err *err)
         livy_reply_error(r, err);
 }
 
-static void submit(struct livy *l, struct http_request *r, const struct creation *c, const char *proxy_user)
+static void submit(struct livy *l, struct http_request *r, const struct creation *c,
+                   creation_hand_over *hand_over)
 {
-    char digest[2 * SHA256_DIGEST_LENGTH + 1];
-    struct store_key key;
-    bool has_key = false;
+    struct request_key key;
     struct err err = {0};
-    if (!read_key(r, &key, digest, &has_key))
+    if (!request_key_read(r, &key))
         return;
     struct submitting *s = mem_calloc(1, sizeof *s);
     if (s == NULL || mem_set_str(&s->name, c->submission.name) != 0) {
@@ -352,39 +338,22 @@ static void submit(struct livy *l, struct http_request *r, const struct creation
     }
     s->livy = l;
     s->request = r;
-    struct app_request request = {
-        .kind = APP_BATCH,
-        .owner = http_user(r),
-        .proxy_user = proxy_user,
-        .submission = &c->submission,
-        .key = has_key ? &key : NULL,
-    };
-    if (apps_submit(l->apps, &request, on_submitted, s, &err) == ERR_OK)
+    if (hand_over(l, c, http_user(r), request_key_of(&key), on_submitted, s, &err) == ERR_OK)
         return;
     mem_free(s->name);
     mem_free(s);
-    reply_rejected(r, &err);
+    creation_reply_rejected(r, &err);
 }
 
-void batches_create(struct http_request *r, void *arg)
+void creation_run(struct livy *l, struct http_request *r, struct creation *c, creation_hand_over *hand_over)
 {
-    struct livy *l = arg;
     struct err err = {0};
-    cleanup(json_decrefp) json_t *body = NULL;
-    cleanup(creation_clear) struct creation c = {0};
-    const struct buf *text = http_body(r);
     const char *proxy_user = NULL;
-    if (json_parse(buf_cstr(text), text->len, (unsigned)l->settings->server.depth_limit, &body, &err) !=
-            ERR_OK ||
-        read_fields(&c, body, &err) != ERR_OK) {
-        livy_reply_unreadable(r, &err);
+    if (!access_proxy_user(l->access, r, c->proxy_user, &proxy_user))
+        return;
+    if (check(l, c, &err) != ERR_OK || complete(l, c, proxy_user, &err) != ERR_OK) {
+        creation_reply_rejected(r, &err);
         return;
     }
-    if (!access_proxy_user(l->access, r, c.proxy_user, &proxy_user))
-        return;
-    if (check(l, &c, &err) != ERR_OK || complete(l, &c, proxy_user, &err) != ERR_OK) {
-        reply_rejected(r, &err);
-        return;
-    }
-    submit(l, r, &c, proxy_user);
+    submit(l, r, c, hand_over);
 }
