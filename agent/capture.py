@@ -147,8 +147,9 @@ class Capture:
 
     def total(self):
         """How many bytes text() would have without a limit; None if nothing was left out."""
-        total = sum(collector.total for collector in self._collectors)
-        return total if any(collector.total > self.limit for collector in self._collectors) else None
+        if all(collector.total <= self.limit for collector in self._collectors):
+            return None
+        return sum(collector.total for collector in self._collectors)
 
     def _put_back(self):
         """A statement may set streams of its own, which stay, and may leave closed ones behind."""

@@ -163,6 +163,7 @@ class Driver:
         self._bound = False
         self._folder = os.getcwd()
         self._files_folder = None
+        self._stopping = False
         self._adopted = Event()
         self._adopted_conf = None
         self._warm_names = set()
@@ -235,6 +236,11 @@ class Driver:
                 bind(self.spark, self.sc)
             self._bound = True
 
+    def leave_lost_folder(self):
+        """Spark's folder of files goes with its context; nothing works in a folder that is no more."""
+        if self._bound and _present_folder() is None:
+            os.chdir(self._folder)
+
     def is_alive(self):
         """Whether the JVM still answers."""
         try:
@@ -244,9 +250,12 @@ class Driver:
             return False
 
     def stop_context(self):
-        if self.sc is not None and self.process.death is None:
+        """At the end of the session."""
+        context = self._running_context()
+        self._stopping = True
+        if context is not None:
             try:
-                self._active_context().stop()
+                context.stop()
             except Exception as error:
                 log("stopping Spark: %s" % _first_line(error))
 
@@ -258,16 +267,14 @@ class Driver:
             log("clearing an interrupt: %s" % _first_line(error))
 
     def cancel_group(self, group):
-        if self.sc is None or self.process.death is not None:
-            return
-        try:
-            self._active_context()._jsc.sc().cancelJobGroup(group)
-        except Exception as error:
-            log("cancelling the jobs of %s: %s" % (group, _first_line(error)))
+        context = self._running_context()
+        if context is not None:
+            try:
+                context._jsc.sc().cancelJobGroup(group)
+            except Exception as error:
+                log("cancelling the jobs of %s: %s" % (group, _first_line(error)))
 
     def group_is_active(self, group):
-        if self.sc is None or self.process.death is not None:
-            return False
         try:
             tracker = self.status_tracker()
             infos = (tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group))
@@ -276,8 +283,17 @@ class Driver:
             return False  # the context was stopped, and its jobs with it
 
     def status_tracker(self):
-        """The JVM's JavaSparkStatusTracker."""
-        return self._active_context()._jsc.statusTracker()
+        """The JVM's JavaSparkStatusTracker; fails when there is no context."""
+        return self._running_context()._jsc.statusTracker()
+
+    def _running_context(self):
+        """The session's context, or the one that a statement made after stopping it; None when there is
+        none, or everything is about to end."""
+        if self.sc is None or self._stopping or self.process.death is not None:
+            return None
+        context = type(self.sc)._active_spark_context or self.sc
+        # A context that is being made has none yet, one that was stopped has none any more.
+        return context if getattr(context, "_jsc", None) is not None else None
 
     # ---- building, on a thread of its own
 
@@ -336,19 +352,14 @@ class Driver:
         from pyspark import SparkConf, SparkContext
         from pyspark.sql import SparkSession
 
-        warm = self.config["warm"] is not None
-        conf = SparkConf(loadDefaults=not warm, _jvm=self.jvm)
         settings = dict(settings)
+        # The setting alone does not bring them to the executors of a JVM that runs already.
         python_files = settings.pop("spark.submit.pyFiles", "")
-        if warm:
-            self._replace_system_settings(settings)
-        settings["spark.repl.class.outputDir"] = self.class_dir
-        settings["spark.ui.showConsoleProgress"] = "false"
-        for name, value in settings.items():
-            conf.set(name, value)
+        self._change_system_settings(settings)
+        conf = SparkConf(_jvm=self.jvm)
         python = conf.get("spark.pyspark.python", None)
         os.environ["PYSPARK_PYTHON"] = python or os.environ.get("PYSPARK_PYTHON") or sys.executable
-        if warm and settings.get("spark.jars"):
+        if settings.get("spark.jars"):
             self._load_jars(settings["spark.jars"], conf._jconf)
         sc = SparkContext(gateway=self.gateway, conf=conf)
         for file in filter(None, python_files.split(",")):
@@ -358,10 +369,12 @@ class Driver:
         self.sc = sc
         self.spark = spark
 
-    def _replace_system_settings(self, settings):
-        """The JVM of a warm driver was started with other settings; parts of Spark read them from the
-        system properties."""
+    def _change_system_settings(self, settings):
+        """In the system properties, where this context and any later one of the session take them from. The
+        JVM of a warm driver was started with others, which end here."""
         system = self.jvm.java.lang.System
+        own = {"spark.repl.class.outputDir": self.class_dir, "spark.ui.showConsoleProgress": "false"}
+        settings = dict(settings, **own)
         for name in self._warm_names - set(settings):
             system.clearProperty(name)
         for name, value in settings.items():
@@ -426,11 +439,11 @@ class Driver:
         try:
             if new:
                 self._attach_thread(threads)
-            if statement is not None and self.sc is not None:
+            context = self._running_context()
+            if statement is not None and context is not None:
                 statement.attached = True
                 self.spark_used.set()
-                description = "statement %d" % statement.id
-                self._active_context().setJobGroup(statement.group, description, True)
+                context.setJobGroup(statement.group, "statement %d" % statement.id, True)
         finally:
             threads.attaching = False
 
@@ -447,12 +460,6 @@ class Driver:
         if get_ident() == self._main:
             self._canceller.java_thread = thread
         threads.connection = weakref.ref(self._client.get_thread_connection())
-
-    def _active_context(self):
-        """A statement may have stopped the context and made another."""
-        from pyspark import SparkContext
-
-        return SparkContext._active_spark_context or self.sc
 
     def _wait_for_context(self):
         if get_ident() != self._main:

@@ -174,6 +174,7 @@ class Jobs:
         self._driver.sc.setJobGroup(job.group, "job %d" % job.id, True)
         from pyspark import cloudpickle
 
+        _offer_cloudpickle(cloudpickle)
         function = pickle.loads(base64.b64decode(data))
         value = cloudpickle.dumps(function(self._context))
         return base64.b64encode(base64.b64encode(value)).decode("ascii")
@@ -194,6 +195,26 @@ class Jobs:
             log("adding %s %s: %s" % (what, os.path.basename(uri), error))
             return _reason(error)
         return None
+
+
+def _offer_cloudpickle(of_spark):
+    """A client pickles with the package of that name, which a driver need not have: Spark's copy serves. What
+    pickles name has moved between its modules over the years, so that each of them has all of it."""
+    import importlib.util
+    import sys
+    from types import ModuleType
+
+    if "cloudpickle" in sys.modules or importlib.util.find_spec("cloudpickle") is not None:
+        return
+    everything = ModuleType("cloudpickle.cloudpickle", _offer_cloudpickle.__doc__)
+    for name in ("cloudpickle_fast", "cloudpickle"):
+        try:
+            module = importlib.import_module("%s.%s" % (of_spark.__name__, name))
+        except ImportError:
+            continue
+        everything.__dict__.update({k: v for k, v in vars(module).items() if not k.startswith("__")})
+    sys.modules["cloudpickle.cloudpickle"] = sys.modules["cloudpickle.cloudpickle_fast"] = everything
+    sys.modules["cloudpickle"] = of_spark
 
 
 class _Job:

@@ -20,7 +20,8 @@ from link import log
 
 SCRIPT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "r_side.R")
 # After cancelling: SparkR returns by itself when its jobs are cancelled, and is not to be torn out
-# of its talk with the JVM before; what does not yield to interrupts either is ended.
+# of its talk with the JVM before. Then an interrupt comes in each such time; what does not yield to
+# them is ended.
 INTERRUPT_AFTER_S = 0.5
 KILL_AFTER_S = 5.0
 LOOK_S = 0.1
@@ -144,7 +145,7 @@ class RProcess:
     def run(self, code, group):
         """The output of the statement. RFailed when the process ended."""
         if self._interrupted:
-            # The interrupt may have come when there was nothing more to interrupt.
+            # It may have come when nothing ran any more, and then waits for the next code.
             self._exchange("Sys.sleep(0)", "", _Printed(self._limit))
             self._interrupted = False
         self._drain()
@@ -170,7 +171,7 @@ class RProcess:
         """Sends a request and waits for its answer. When cancelled it still waits, for R must be at
         its end before the next request, and raises KeyboardInterrupt then."""
         answer = _Answer()
-        cancelled_at = None
+        cancelled_at = strike_at = None
         self._busy = True
         self._send(code, printed.mark, group)
         while not (answer.complete and printed.complete):
@@ -178,7 +179,9 @@ class RProcess:
                 self._receive(answer, printed)
             except KeyboardInterrupt:
                 cancelled_at = cancelled_at or monotonic()
-            if cancelled_at is not None:
+                strike_at = strike_at or cancelled_at + INTERRUPT_AFTER_S
+            if strike_at is not None and monotonic() >= strike_at:
+                strike_at = monotonic() + INTERRUPT_AFTER_S
                 self._strike(monotonic() - cancelled_at)
         self._busy = False
         if cancelled_at is not None:
@@ -211,7 +214,7 @@ class RProcess:
     def _strike(self, elapsed):
         if elapsed >= KILL_AFTER_S:
             self._child.kill()
-        elif elapsed >= INTERRUPT_AFTER_S:
+        else:
             self._interrupted = True
             self._child.send_signal(signal.SIGINT)
 

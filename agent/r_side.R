@@ -46,11 +46,11 @@ local({
         }
     }
 
-    # NULL, or why it failed.
+    # NULL, or why it failed. Nothing else may be interrupted.
     run <- function(code, group) {
         tryCatch({
             set_job_group(group)
-            evaluate(code)
+            allowInterrupts(evaluate(code))
             NULL
         },
         error = function(problem) paste0(conditionMessage(problem), ""),
@@ -93,6 +93,5 @@ local({
     }
 
     if (has_spark) attach_spark()
-    # An interrupt that comes too late meets the waiting for a request.
-    repeat tryCatch(serve(), interrupt = function(problem) NULL)
+    suspendInterrupts(repeat serve())
 })

@@ -1,4 +1,4 @@
-"""Statements in Scala: the compiler that Spark brings runs in the driver's JVM, without a jar of ours.
+"""Statements in Scala: the compiler that Spark brings runs in the driver's JVM. No jar is needed.
 
 Code is offered to it line by line, because a class and a Dataset of it in one request fail, and
 because the answer is then what a person at the Scala prompt would see.
@@ -198,16 +198,18 @@ class ScalaCode:
         driver.on_jar.append(self._jar_came)
 
     def prepare(self):
-        """Builds the interpreter; on any thread, with or without a context."""
-        with self._driver.protected(), self._lock:
-            if self._interpreter is None:
-                self._build()
+        """Builds the interpreter ahead of its use; on any thread, with or without a context. When
+        that fails, the first statement tries again and tells."""
+        try:
+            self._require()
+        except Exception as problem:
+            log("Scala: %s" % problem)
 
     def run(self, code):
         """The output of the statement. KeyboardInterrupt goes out."""
         self._driver.context()
         try:
-            self.prepare()
+            self._require()
         except InterpreterFailed as problem:
             log("Scala: %s" % problem)
             return outputs.error("InterpreterError", "Fail to start interpreter")
@@ -230,7 +232,7 @@ class ScalaCode:
         if not 0 <= cursor <= len(code):
             return []
         self._driver.context()
-        self.prepare()
+        self._require()
         # Java counts in units of UTF-16. A completer that is asked the same thing twice gives
         # signatures instead of names, so each is asked once.
         units = len(code[:cursor].encode("utf-16-le", "surrogatepass")) // 2
@@ -244,6 +246,11 @@ class ScalaCode:
         """The interpreter ends with its JVM."""
 
     # ---- building
+
+    def _require(self):
+        with self._driver.protected(), self._lock:
+            if self._interpreter is None:
+                self._build()
 
     def _build(self):
         jvm = self._driver.jvm
@@ -275,10 +282,12 @@ class ScalaCode:
 
     def _settings(self, jvm):
         arguments = jvm.java.util.ArrayList()
-        for argument in ("-Yrepl-class-based", "-usejavacp", "-Yrepl-outdir", self._driver.class_dir):
+        class_dir = self._driver.class_dir
+        for argument in ("-Yrepl-class-based", "-usejavacp", "-Yrepl-outdir", class_dir):
             arguments.add(argument)
+        to_list = jvm.org.apache.spark.api.python.PythonUtils.toList
         settings = jvm.scala.tools.nsc.Settings()
-        settings.processArguments(jvm.org.apache.spark.api.python.PythonUtils.toList(arguments), True)
+        settings.processArguments(to_list(arguments), True)
         settings.embeddedDefaults(self._driver.loader)
         return settings
 
@@ -297,8 +306,8 @@ class ScalaCode:
                 self._jars.add(url.toString())
                 urls = self._driver.jvm.java.util.ArrayList()
                 urls.add(url)
-                toSeq = self._driver.jvm.org.apache.spark.api.python.PythonUtils.toSeq
-                self._interpreter.addUrlsToClassPath(toSeq(urls))
+                to_seq = self._driver.jvm.org.apache.spark.api.python.PythonUtils.toSeq
+                self._interpreter.addUrlsToClassPath(to_seq(urls))
 
     # ---- running
 
@@ -360,9 +369,10 @@ class ScalaCode:
         missing = Failure("NameError", "Value %s does not exist" % name)
         if not NAME.match(name):
             raise missing
-        result = self._interpret(VALUE_REQUEST % name)
-        if result != "Success":
-            raise missing if "not found: value %s" % name in self._helper.report() else NO_JSON
+        if self._interpret(VALUE_REQUEST % name) != "Success":
+            if "not found: value %s" % name in self._helper.report():
+                raise missing
+            raise Failure("ValueError", "Failed to convert value into a JSON value")
         text = self._driver.jvm.java.lang.System.clearProperty(VALUE_PROPERTY)
         return json.loads(text)
 
@@ -370,9 +380,6 @@ class ScalaCode:
         """As of Capture.total()."""
         total = self._helper.total()
         return total if total > self._limit else None
-
-
-NO_JSON = Failure("ValueError", "Failed to convert value into a JSON value")
 
 
 def _logical_end(lines, start):
@@ -390,7 +397,7 @@ def _logical_end(lines, start):
 
 
 def _after_comments(code):
-    """The code after the blanks and comments that it begins with; None if a comment does not end."""
+    """The code after the blanks and comments that it begins with; None if a comment is open."""
     while True:
         code = code.lstrip()
         if code.startswith("//"):

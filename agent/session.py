@@ -30,7 +30,7 @@ _BROKEN_GATEWAY = {
 }
 LAST_WORDS_S = 2.0  # how long an end waits for acknowledgements
 CANCEL_AT_END_S = 5.0
-JVM_END_S = 60.0  # a JVM that writes a class-data archive at its end takes its time
+JVM_END_S = 120.0  # a JVM that writes a class-data archive at its end takes its time
 TERMINATE_S = 2.0
 
 
@@ -95,11 +95,19 @@ class Session:
         driver.on_ready = self._on_context
         driver.on_failed = self._on_context_failed
         signal.signal(signal.SIGTERM, self._note_signal)
-        signal.set_wakeup_fd(link.wake_descriptor, warn_on_full_buffer=False)
+        self._take_wakeups()
         os.register_at_fork(after_in_child=self._abandon)
         _thread("jvm", self._jvm.watch, self._on_jvm_end)
         link.start()
         driver.start()
+
+    def _take_wakeups(self):
+        """A signal wakes the link even while the main thread is in C code. Event loops of statements take
+        this for themselves and do not give it back."""
+        try:
+            signal.set_wakeup_fd(self._link.wake_descriptor, warn_on_full_buffer=False)
+        except (OSError, ValueError):
+            pass  # a statement closed the descriptor; the link makes another
 
     def load_interpreters(self):
         """While the JVM starts."""
@@ -179,6 +187,8 @@ class Session:
             return _error("InvalidKind", "there is no interpreter for %r" % statement.kind)
         try:
             try:
+                self._take_wakeups()
+                self._driver.leave_lost_folder()
                 self._canceller.begin(statement)
                 return code.run(statement.code)
             finally:
@@ -419,7 +429,8 @@ class Session:
 
     def _terminate(self):
         """The whole process group is asked to end; the JVM too, which stops its context itself when it
-        was asked. This process ends within its time, whatever the main thread is doing."""
+        was asked. This process ends within its time, whatever the main thread is doing, but for C code
+        that lets no other thread run; the guard sees to that."""
         self._begin_end()
         _thread("stop", self._driver.stop_context).join(TERMINATE_S)
         self._jvm.close()

@@ -21,8 +21,8 @@ class SqlCode:
         self._limit = capture.limit
 
     def run(self, code):
-        """The output of the query. KeyboardInterrupt goes out, and so do errors that are not Java's,
-        which come from a broken gateway."""
+        """The output of the query. KeyboardInterrupt goes out, and so do errors that are not
+        Java's, which come from a broken gateway."""
         spark = self._driver.context()
         try:
             return outputs.fit(self._query(spark, code), self._limit)

@@ -38,7 +38,7 @@ check_python() {
     python3 - <<'PY'
 import pathlib, sys
 bad = 0
-for folder in ("scripts", "bench", "tests", "examples"):
+for folder in ("agent", "scripts", "bench", "tests", "examples"):
     for path in sorted(pathlib.Path(folder).rglob("*.py")):
         try:
             compile(path.read_bytes(), str(path), "exec")

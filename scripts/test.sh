@@ -1,6 +1,6 @@
 #!/bin/bash
 # All tests, behind `make test`: unit tests, the same under AddressSanitizer and UBSan, fuzzers for a
-# short while, end-to-end tests on two versions of Spark. The last line counts them.
+# short while, the agent of sessions alone, end-to-end tests on two versions of Spark. The last line counts them.
 #
 #   FUZZ_SECONDS   for each fuzzer (default 20)
 set -u
@@ -30,25 +30,29 @@ unit_tests() { # build folder
         "$(awk '/^(Fail|Timeout|Unexpected Pass):/ { n += $NF } END { print n + 0 }' "$1/unit.log")"
 }
 
-end_to_end() { # binary, extra pytest options
-    local binary=$1 xml
+run_pytest() { # folder or file, extra options; passed and failed tests count, skipped ones do not
+    local xml
     xml=$(mktemp)
-    shift
-    HEARTH_BIN=$binary "$python" -m pytest tests/e2e -q -p no:cacheprovider --junitxml "$xml" "$@"
+    "$python" -m pytest -q -p no:cacheprovider --junitxml "$xml" "$@"
     local code=$?
     eval "$("$python" - "$xml" <<'PY'
 import sys, xml.etree.ElementTree as tree
 try:
     s = tree.parse(sys.argv[1]).getroot().find("testsuite").attrib
     bad = int(s["failures"]) + int(s["errors"])
-    print("e2e_bad=%d e2e_good=%d" % (bad, int(s["tests"]) - bad - int(s["skipped"])))
+    print("bad=%d good=%d" % (bad, int(s["tests"]) - bad - int(s["skipped"])))
 except Exception:
-    print("e2e_bad=1 e2e_good=0")
+    print("bad=1 good=0")
 PY
     )"
-    [ $code -le 1 ] || [ "$e2e_bad" -gt 0 ] || e2e_bad=1
-    count "$e2e_good" "$e2e_bad"
+    [ $code -le 1 ] || [ "$bad" -gt 0 ] || bad=1
+    count "$good" "$bad"
     rm -f "$xml"
+}
+end_to_end() { # binary, extra options
+    local binary=$1
+    shift
+    HEARTH_BIN=$binary run_pytest tests/e2e "$@"
 }
 
 section "build"
@@ -65,8 +69,10 @@ unit_tests build-asan
 section "fuzzers, ${FUZZ_SECONDS:-20} s each"
 check scripts/fuzz.sh build-fuzz "${FUZZ_SECONDS:-20}"
 
-section "end-to-end tests"
 python=$(scripts/venv.sh) || exit 1
+section "the agent of sessions"
+run_pytest tests/agent
+section "end-to-end tests"
 end_to_end "$PWD/build/hearth"
 section "end-to-end tests, sanitized server"
 end_to_end "$PWD/build-asan/hearth" -m "not spark"

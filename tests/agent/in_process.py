@@ -14,7 +14,6 @@ import capture  # noqa: E402
 import outputs  # noqa: E402
 import python_code  # noqa: E402
 import session  # noqa: E402
-import tables  # noqa: E402,F401
 
 MEBIBYTE = 1024 * 1024
 

@@ -2,7 +2,6 @@
 
 import base64
 import shutil
-import threading
 import time
 
 import pytest

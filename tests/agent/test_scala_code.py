@@ -1,4 +1,4 @@
-"""Scala, 2.12 with Spark 3 and 2.13 with Spark 4: what is shown, how it fails, magics, completion."""
+"""Scala, 2.12 with Spark 3 and 2.13 with Spark 4: what is shown, errors, magics, completion."""
 
 import struct
 import zipfile
@@ -114,7 +114,8 @@ def test_nothing_is_shown_for_no_code(shown, code):
     [
         ("val o1 = if (true) {\n  1\n}\nelse {\n  2\n}", "o1: Int = 1\n"),
         ("val o2 = List(1, 2)\n  .map(_ + 1)\n\n  // why\n  .sum", "o2: Int = 5\n"),
-        ('val o3 = """a\n\n  .b\n%json x"""\nprint(o3.length)', "o3: String =\na\n\n  .b\n%json x\n15"),
+        ('val o3 = """a\n\n  .b\n%json x"""\nprint(o3.length)',
+         "o3: String =\na\n\n  .b\n%json x\n15"),
         ("val o4 = try { 1 / 0 }\ncatch { case e: Exception => -1 }\nfinally println('f')",
          "f\no4: Int = -1\n"),
         ("val o5 = for (i <- List(1, 2))\n  yield i * 2", "o5: List[Int] = List(2, 4)\n"),
@@ -162,7 +163,9 @@ def test_threads_of_a_statement_are_heard_and_later_ones_are_not(agent, shown):
     assert "heard\n" in shown(code)
     code = (
         "val gate = new java.util.concurrent.CountDownLatch(1)\n"
-        "val late = new Thread(new Runnable { def run() = { gate.await(); println(\"too late\") } })\n"
+        "val late = new Thread(new Runnable {\n"
+        "  def run() = { gate.await(); println(\"too late\") }\n"
+        "})\n"
         "late.start()"
     )
     assert "too late" not in shown(code)
@@ -274,7 +277,8 @@ def test_table_gives_headers_and_rows(scala, definition, headers, rows):
         ("%table missing", "NameError", "Value missing does not exist"),
         ("%json 1 + 1", "NameError", "Value 1 + 1 does not exist"),
         ("%bogus x", "UnknownMagic", "Unknown magic command bogus"),
-        ("val mixed = List(1, \"a\")\n%table mixed", "TypeError", "table rows have different types"),
+        ("val mixed = List(1, \"a\")\n%table mixed", "TypeError",
+         "table rows have different types"),
         ("lazy val breaks: Int = sys.error(\"x\")\n%json breaks", "ValueError",
          "Failed to convert value into a JSON value"),
     ],

@@ -267,3 +267,19 @@ def test_files_of_the_session_are_there_from_the_start(rig, any_home, tmp_path):
     assert "= 2" in end.text("1 + 1", kind="spark")
     assert "token" not in json.dumps(end.run("sc.getConf().getAll()")["data"]).lower()
     agent.shut_down()
+
+
+def test_a_statement_may_stop_spark_and_make_it_again(rig, home):
+    agent = rig.start(home)
+    end = agent.end
+    end.run("spark.stop()")
+    assert end.run("spark.range(3).count()")["status"] == "error"
+    assert end.text("1") == "1"
+    end.run("from pyspark.sql import SparkSession\nspark = SparkSession.builder.getOrCreate()")
+    number = end.execute("sc = spark.sparkContext\nsc.getLocalProperty('spark.jobGroup.id')")
+    assert end.result(number)["output"]["data"]["text/plain"] == "'%d'" % number
+    assert end.text("spark.range(3).count()") == "3"
+    assert end.text("import os; os.path.isdir(os.getcwd())") == "True"
+    code = "case class Pair(a: Int)\nsc.parallelize(1 to 3).map(Pair(_)).collect.length"
+    assert "= 3" in end.text(code, kind="spark")
+    agent.shut_down()

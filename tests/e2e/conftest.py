@@ -104,7 +104,9 @@ def shared(request, tmp_path_factory, spark_home):
 def spark_server(request, tmp_path_factory, spark_home):
     """One server with real Spark, and with the archive of its classes, for all tests that do not break it."""
     folder = tmp_path_factory.mktemp("spark")
-    server = harness.Hearth(folder, spark_home).start()
+    server = harness.Hearth(folder, spark_home)
+    request.addfinalizer(server.discard)  # also when it does not get as far as its first test
+    server.start()
     harness.until(lambda: server.status()["spark"]["archive"] != "training", 120, "the archive of Spark's classes")
     failures = request.session.testsfailed
     yield server

@@ -201,16 +201,16 @@ def test_airflow_works_beside_sessions(live, monkeypatch, tmp_path):
 # -- Livy's own Python client ----------------------------------------------------------------------
 
 
-def test_livys_python_client_makes_its_usual_calls(spark_server):
-    """The client is part of Livy's source and of no package: LIVY_PYTHON_API names its folder, python-api/src/main/python."""
-    source = os.environ.get("LIVY_PYTHON_API")
-    if not source:
-        pytest.skip("LIVY_PYTHON_API does not name Livy's python-api/src/main/python")
+@pytest.mark.parametrize("source", [str(HERE / "stand_in")] + [folder for folder in [os.environ.get("LIVY_PYTHON_API")] if folder],
+                         ids=lambda folder: Path(folder).name)
+def test_livys_python_client_makes_its_usual_calls(spark_server, source):
+    """The client is part of Livy's source and of no package. A stand-in makes the same calls; where LIVY_PYTHON_API names
+    the folder python-api/src/main/python of Livy's source, the real one does, too."""
     folder = spark_server.folder
     (folder / "client_added.txt").write_text("2")
     (folder / "client_uploaded.txt").write_text("3")
     (folder / "client_module.py").write_text("WORD = 'of the module'\n")
-    session = open_session(spark_server, kind="pyspark", name="to connect to")
+    session = open_session(spark_server, kind="pyspark", name=f"to connect to from {Path(source).name}")
     told = in_notebook_environment("livy_client.py", {"url": spark_server.url, "session": session.id, "folder": str(folder)},
                                    PYTHONPATH=source)
     assert told["created"] != session.id
@@ -219,7 +219,7 @@ def test_livys_python_client_makes_its_usual_calls(spark_server):
     assert told["module"] == "of the module"
     assert "AttributeError" in told["error"]
     assert told["name"] == "by livy's client", "a setting of Spark, its key in lower case"
-    assert told["connected"] == "to connect to"
+    assert told["connected"] == f"to connect to from {Path(source).name}"
     assert Session(spark_server, told["created"]).get().status_code == 404, "stopped with its context"
     assert session.state() == "idle", "left running"
     with contextlib.suppress(AssertionError):
