@@ -1,8 +1,8 @@
 """The driver of an interactive session: `python3 <this folder> <session.json>`.
 
 hearth's guard starts it like every driver. It starts the JVM, connects back to hearth and hosts the
-interpreters. What takes time is done beside each other from the first moment: the JVM starts while the
-modules are loaded, and the session can take statements before there is a SparkContext.
+interpreters. What takes time is done beside each other from the first moment: the JVM starts while
+the modules are loaded, and the session can take statements before there is a SparkContext.
 """
 
 import json
@@ -20,7 +20,8 @@ def main():
 
     private = os.path.abspath(".agent")
     class_dir = os.path.join(private, "classes")
-    os.makedirs(class_dir, mode=0o700)
+    os.mkdir(private, 0o700)
+    os.mkdir(class_dir)
     jvm = Jvm(config["java"], prepare_environment(config["sparkHome"]), private)
     link = Link(config, token, os.path.join(private, "spool"))
     session = Session(config, link, jvm, class_dir)

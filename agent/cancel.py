@@ -1,11 +1,11 @@
 """Cancelling the running statement, whatever it does at that moment.
 
-Statements run on the main thread. A private real-time signal (SparkContext and others take SIGINT for
-themselves) interrupts it, and its handler raises KeyboardInterrupt, with three exceptions:
+Statements run on the main thread. A private real-time signal (SparkContext and others take SIGINT
+for themselves) interrupts it, and its handler raises KeyboardInterrupt, with three exceptions:
 
 * Inside a call to the JVM: raising there would drop the connection of the main thread while the JVM
-  goes on with the call, beside the next statement. The wish is noted, and the call raises once it has
-  returned; it returns early because its jobs are cancelled and its JVM thread is interrupted.
+  goes on with the call, beside the next statement. The wish is noted, and the call raises once it
+  has returned; it returns early because its jobs are cancelled and its JVM thread is interrupted.
 * Inside `shielded()`: what must not be left half done, like building the Scala interpreter.
 * Inside the agent's own functions, where an exception would leave something half done as well. The
   signal comes again soon.
@@ -28,7 +28,8 @@ SWEEP_S = 0.2
 SWEEPS = 50
 
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
-# Own modules that may be interrupted anywhere: they hold no state that could break, and may run for long.
+# Own modules that may be interrupted anywhere: no state of theirs could break, and they may run for
+# long.
 _OWN_INTERRUPTIBLE = {_OWN_FOLDER + "tables.py", _OWN_FOLDER + "r_code.py"}
 
 
@@ -49,7 +50,8 @@ class Canceller:
     # ---- the main thread
 
     def begin(self, statement):
-        """From here on `statement` can be cancelled. Takes back what the last one did to the signals."""
+        """From here on `statement` can be cancelled. Takes back what the last one did to the
+        signals."""
         self._pending = self._forced = self._in_gateway = False
         self._depth = self._shields = 0
         for number in (SIGNAL, signal.SIGINT):
@@ -81,8 +83,8 @@ class Canceller:
         self.check()
 
     def guard_gateway(self, client, before_call):
-        """Makes calls to the JVM raise after their return where they were to be cancelled, and calls
-        `before_call` before each, on its thread."""
+        """Makes calls to the JVM raise after their return where they were to be cancelled, and
+        calls `before_call` before each, on its thread."""
         send = client.send_command
         self._gateway_code = send.__func__.__code__
 
@@ -124,8 +126,9 @@ class Canceller:
     # ---- the thread that cancels
 
     def cancel(self, statement, timeout_s, jobs, on_stuck):
-        """Until `statement` is over; its `cancelling` is set. `jobs` is the driver, for its job groups.
-        Calls `on_stuck` once when that takes longer than `timeout_s`, and goes on trying."""
+        """Until `statement` is over; its `cancelling` is set. `jobs` is the driver, for its job
+        groups. Calls `on_stuck` once when that takes longer than `timeout_s`, and goes on
+        trying."""
         begin = monotonic()
         stuck = False
         while not statement.over.is_set():
@@ -138,7 +141,7 @@ class Canceller:
         self._sweep(statement, jobs)
 
     def _strike(self, statement, elapsed, jobs):
-        self._signal()
+        self._signal(statement)
         jobs.cancel_group(statement.group)
         if not self._in_gateway or self._shields or self.java_thread is None:
             return
@@ -158,20 +161,19 @@ class Canceller:
             log("statement %d does not yield: its JVM thread is left to itself" % statement.id)
             self._forced = True
 
-    def _signal(self):
+    def _signal(self, statement):
         if signal.getsignal(SIGNAL) == self._on_signal:
             signal.pthread_kill(self._main, SIGNAL)
-        else:
-            self._raise_without_signal()
+            return
+        # The statement took our handler away, and the signal would end the process. This way an
+        # exception comes at the next instruction of Python, which is not the end of a sleep.
+        import ctypes
 
-    def _raise_without_signal(self):
-        """The statement took our handler away, and the signal would end the process. This way an
-        exception comes at the next instruction of Python, which is not the end of a sleep."""
-        if self.running is not None and not self._depth and not self._shields:
-            import ctypes
-
-            thread = ctypes.c_ulong(self._main)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(KeyboardInterrupt))
+        with statement.lock:
+            if self.running is statement and not self._depth and not self._shields:
+                thread = ctypes.c_ulong(self._main)
+                exception = ctypes.py_object(KeyboardInterrupt)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, exception)
 
     def _sweep(self, statement, jobs):
         """A job that was submitted between the last look and the interrupt would run on and on."""

@@ -1,11 +1,11 @@
 """Spark's side of the session: the JVM, the gateway into it, and the SparkContext.
 
-The JVM is a child of this process and lives no longer: its standard input is a pipe, and it ends when
-that closes. The context is built in the background from the first moment; statements that need it wait
-for it, others do not.
+The JVM is a child of this process and lives no longer: its standard input is a pipe, and it ends
+when that closes. The context is built in the background from the first moment; statements that need
+it wait for it, others do not.
 
-A warm driver builds a throw-away context first, so that classes are loaded and compiled, and then waits
-until hearth gives it a session to be (`adopt`).
+A warm driver builds a throw-away context first, so that classes are loaded and compiled, and then
+waits until hearth gives it a session to be (`adopt`).
 """
 
 import glob
@@ -18,6 +18,7 @@ import weakref
 from collections import namedtuple
 from threading import Event, Thread, get_ident, local, main_thread
 from time import sleep
+from urllib.parse import unquote, urlsplit
 
 from link import log
 
@@ -45,8 +46,8 @@ class JvmEnded(Exception):
 
 def prepare_environment(home):
     """Makes `import pyspark` work here and in child processes. Returns the JVM's environment: this
-    process's own as it was, for Spark makes the path of its workers itself; the variables of Spark's
-    launcher protocol are the JVM's alone."""
+    process's own as it was, for Spark makes the path of its workers itself; the variables of
+    Spark's launcher protocol are the JVM's alone."""
     os.environ["SPARK_HOME"] = home
     os.environ.setdefault("PYTHONHASHSEED", "0")
     environment = dict(os.environ)
@@ -135,13 +136,15 @@ class Jvm:
         self.close()
 
     def crash_files(self):
-        return sorted(glob.glob(os.path.join(glob.escape(self._folder), "hs_err_pid%d*" % self.pid)))
+        return sorted(
+            glob.glob(os.path.join(glob.escape(self._folder), "hs_err_pid%d*" % self.pid))
+        )
 
 
 class Driver:
-    """What the interpreters use. `sc`, `spark`, `gateway`, `jvm` and `loader` are None until they are
-    there; context() waits for them. `on_context` are callables (spark, sc), called once on the main
-    thread; `on_jar` are callables (java.net.URL), called for each jar that is added later."""
+    """What the interpreters use. `sc`, `spark`, `gateway`, `jvm` and `loader` are None until they
+    are there; context() waits for them. `on_context` are callables (spark, sc), called once on the
+    main thread; `on_jar` are callables (java.net.URL), called for each jar that is added later."""
 
     def __init__(self, config, jvm_process, canceller, class_dir):
         self.config = config
@@ -201,6 +204,9 @@ class Driver:
     def add_jar(self, uri):
         """On the class path of executors, of the driver, and of Scala code."""
         self.context()
+        parts = urlsplit(uri)
+        if parts.scheme in ("", "file") and not os.path.exists(unquote(parts.path)):
+            raise FileNotFoundError("there is no file %s" % parts.path)  # Spark only logs it
         self.sc._jsc.sc().addJar(uri)
         before = len(self.loader.getURLs())
         self._load_jars(uri, self.sc._jsc.sc().conf())
@@ -214,7 +220,8 @@ class Driver:
         Thread(target=self._build, name="context", daemon=True).start()
 
     def adopt(self, conf):
-        """A warm driver becomes a session with these settings, once. False when it is one already."""
+        """A warm driver becomes a session with these settings, once. False when it is one
+        already."""
         if not self.waits_for_adoption():
             return False
         self._adopted_conf = conf
@@ -225,8 +232,8 @@ class Driver:
         return self.config["warm"] is not None and not self._adopted.is_set()
 
     def bind(self):
-        """Shows the context to the namespaces and enters Spark's folder of files, once. Main thread;
-        nothing on others."""
+        """Shows the context to the namespaces and enters Spark's folder of files, once. Main
+        thread; nothing on others."""
         if self._bound or self.spark is None or get_ident() != self._main:
             return
         with self.protected():
@@ -237,7 +244,8 @@ class Driver:
             self._bound = True
 
     def leave_lost_folder(self):
-        """Spark's folder of files goes with its context; nothing works in a folder that is no more."""
+        """Spark's folder of files goes with its context; nothing works in a folder that is no
+        more."""
         if self._bound and _present_folder() is None:
             os.chdir(self._folder)
 
@@ -287,8 +295,8 @@ class Driver:
         return self._running_context()._jsc.statusTracker()
 
     def _running_context(self):
-        """The session's context, or the one that a statement made after stopping it; None when there is
-        none, or everything is about to end."""
+        """The session's context, or the one that a statement made after stopping it; None when
+        there is none, or everything is about to end."""
         if self.sc is None or self._stopping or self.process.death is not None:
             return None
         context = type(self.sc)._active_spark_context or self.sc
@@ -338,8 +346,8 @@ class Driver:
         self.loader = self._class_loader()
 
     def _class_loader(self):
-        """Classes that Scala statements define are loaded from class_dir. Threads inherit this loader
-        from the one that builds the context."""
+        """Classes that Scala statements define are loaded from class_dir. Threads inherit this
+        loader from the one that builds the context."""
         urls = self.gateway.new_array(self.jvm.java.net.URL, 1)
         urls[0] = self.jvm.java.io.File(self.class_dir).toURI().toURL()
         thread = self.jvm.java.lang.Thread.currentThread()
@@ -370,10 +378,13 @@ class Driver:
         self.spark = spark
 
     def _change_system_settings(self, settings):
-        """In the system properties, where this context and any later one of the session take them from. The
-        JVM of a warm driver was started with others, which end here."""
+        """In the system properties, where this context and any later one of the session take them
+        from. The JVM of a warm driver was started with others, which end here."""
         system = self.jvm.java.lang.System
-        own = {"spark.repl.class.outputDir": self.class_dir, "spark.ui.showConsoleProgress": "false"}
+        own = {
+            "spark.repl.class.outputDir": self.class_dir,
+            "spark.ui.showConsoleProgress": "false",
+        }
         settings = dict(settings, **own)
         for name in self._warm_names - set(settings):
             system.clearProperty(name)
@@ -381,8 +392,8 @@ class Driver:
             system.setProperty(name, value)
 
     def _load_jars(self, jars, conf):
-        """On the driver's own class path, fetched first where they are elsewhere: what spark-submit does
-        with spark.jars."""
+        """On the driver's own class path, fetched first where they are elsewhere: what spark-submit
+        does with spark.jars."""
         tools = getattr(getattr(self.jvm.org.apache.spark.util, "DependencyUtils$"), "MODULE$")
         hadoop = self.jvm.org.apache.spark.deploy.SparkHadoopUtil.get().newConfiguration(conf)
         local = tools.resolveAndDownloadJars(jars, "pyspark-shell", conf, hadoop)
@@ -405,7 +416,9 @@ class Driver:
         conf.set("spark.ui.showConsoleProgress", "false")
         sc = SparkContext(gateway=self.gateway, conf=conf)
         spark = SparkSession(sc)
-        spark.sql("select id % 3 k, count(*) n, sum(id) s from range(100) group by 1 order by 1").collect()
+        spark.sql(
+            "select id % 3 k, count(*) n, sum(id) s from range(100) group by 1 order by 1"
+        ).collect()
         spark.createDataFrame([(1, "a")], "a int, b string").collect()
         self.on_warming(spark)
         sc.stop()
@@ -426,8 +439,10 @@ class Driver:
     # ---- threads
 
     def _attach(self):
-        """Before each call to the JVM, on the calling thread. A thread here has a thread there, as long
-        as its connection lives; a new one has neither the class loader nor the statement's job group."""
+        """Before each call to the JVM, on the calling thread. A thread here has a thread there, as
+        long as its connection lives; a new one has neither the class loader nor the statement's job
+        group.
+        """
         threads = self._threads
         if self.loader is None or getattr(threads, "attaching", False):
             return
@@ -466,7 +481,7 @@ class Driver:
             self._finished.wait()
             return
         while not self._finished.is_set():
-            with self.protected():  # an exception inside wait() could leave its lock in a wrong state
+            with self.protected():  # an exception inside wait() could leave its lock taken
                 self._finished.wait(0.05)
 
 

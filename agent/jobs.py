@@ -1,23 +1,26 @@
-"""Jobs of Livy's Python client: pickled functions that run beside the statements, on threads of their
-own, in the same process and with the same Spark. And what such programs add to a session: files,
-modules, jars."""
+"""Jobs of Livy's Python client: pickled functions that run beside the statements, on threads of
+their own, in the same process and with the same Spark. And what such programs add to a session:
+files, modules, jars."""
 
 import base64
 import ctypes
+import importlib.util
 import os
 import pickle
+import sys
 import tempfile
 import traceback
 from collections import OrderedDict
 from threading import Lock, RLock, Thread, get_ident
 from time import time
+from types import ModuleType
 
 from link import MessageTooLarge, log
 
 SHARED_OBJECTS = 100
 JAVA_JOBS = (
-    "hearth cannot run serialized Java or Scala jobs: send the code as a statement of kind \"spark\", with"
-    " its classes in a jar of the session (\"jars\" or add-jar), or submit it as a batch"
+    'hearth cannot run serialized Java or Scala jobs: send the code as a statement of kind "spark",'
+    ' with its classes in a jar of the session ("jars" or add-jar), or submit it as a batch'
 )
 
 
@@ -198,22 +201,21 @@ class Jobs:
 
 
 def _offer_cloudpickle(of_spark):
-    """A client pickles with the package of that name, which a driver need not have: Spark's copy serves. What
-    pickles name has moved between its modules over the years, so that each of them has all of it."""
-    import importlib.util
-    import sys
-    from types import ModuleType
-
+    """A client pickles with the package of that name, which a driver need not have: Spark's copy
+    serves. What pickles name has moved between its modules over the years, so each has all of
+    it."""
     if "cloudpickle" in sys.modules or importlib.util.find_spec("cloudpickle") is not None:
         return
-    everything = ModuleType("cloudpickle.cloudpickle", _offer_cloudpickle.__doc__)
+    everything = ModuleType("cloudpickle.cloudpickle")
     for name in ("cloudpickle_fast", "cloudpickle"):
         try:
             module = importlib.import_module("%s.%s" % (of_spark.__name__, name))
         except ImportError:
             continue
-        everything.__dict__.update({k: v for k, v in vars(module).items() if not k.startswith("__")})
-    sys.modules["cloudpickle.cloudpickle"] = sys.modules["cloudpickle.cloudpickle_fast"] = everything
+        names = {k: v for k, v in vars(module).items() if not k.startswith("__")}
+        everything.__dict__.update(names)
+    for name in ("cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast"):
+        sys.modules[name] = everything
     sys.modules["cloudpickle"] = of_spark
 
 

@@ -1,15 +1,16 @@
 """The connection to hearth: JSON lines over TCP, which may break at any moment and loses nothing.
 
-Messages that matter (durable ones) get a number and stay here until hearth has said that they are in
-its store. After each new connection what it does not have yet is sent again, in order. What does not
-fit in memory goes to a file; when that is full too, whoever has a result waits.
+Messages that matter (durable ones) get a number and stay here until hearth has said that they are
+in its store. After each new connection what it does not have yet is sent again, in order. What does
+not fit in memory goes to a file; when that is full too, whoever has a result waits.
 
-Both ends prove that they know the session's token before anything else is said; the token itself never
-crosses the wire. The address is read again from its file before each attempt, because hearth may come
-back on another port.
+Both ends prove that they know the session's token before anything else is said; the token itself
+never crosses the wire. The address is read again from its file before each attempt, because hearth
+may come back on another port.
 
-One thread does all reading and all connecting. Any thread may send: what the socket takes at once is
-written by the sender, the rest by the thread of the link, so nobody ever waits for a slow reader.
+One thread does all reading and all connecting. Any thread may send: what the socket takes at once
+is written by the sender, the rest by the thread of the link, so nobody ever waits for a slow
+reader.
 """
 
 import fcntl
@@ -57,8 +58,8 @@ def log(text):
 
 
 def encode(message):
-    """One line without its end. Text that JSON or hearth cannot hold (lone surrogates, NUL) is replaced;
-    ValueError, TypeError or RecursionError for a value that cannot be sent at all."""
+    """One line without its end. Text that JSON or hearth cannot hold (lone surrogates, NUL) is
+    replaced; ValueError, TypeError or RecursionError for a value that cannot be sent at all."""
     line = _encode(message).encode("utf-8", "replace")
     if b"\\u0000" in line:
         line = _NUL.sub(b"\\1\\\\ufffd", line)
@@ -123,7 +124,9 @@ class Outbox:
     def acknowledge(self, number):
         """Forgets everything up to `number`."""
         if number > self.last:
-            raise Closed("hearth acknowledged message %d, the last one was %d" % (number, self.last))
+            raise Closed(
+                "hearth acknowledged message %d, the last one was %d" % (number, self.last)
+            )
         while self._acknowledged < number:
             self._acknowledged += 1
             entry = self._entries.pop(self._acknowledged)
@@ -233,7 +236,8 @@ class Link:
             self._write()
 
     def tell(self, message):
-        """A message that may be lost: dropped when there is no connection, or one that does not read."""
+        """A message that may be lost: dropped when there is no connection, or one that does not
+        read."""
         if os.getpid() != self._pid:
             return
         line = encode(message) + b"\n"
@@ -258,7 +262,8 @@ class Link:
         self._unwritten_size += len(line)
 
     def _write(self):
-        """Gives the socket what it takes, oldest first; the thread of the link goes on with the rest."""
+        """Gives the socket what it takes, oldest first; the thread of the link goes on with the
+        rest."""
         if not self._welcomed:
             return
         try:
@@ -484,8 +489,8 @@ def _close_quietly(descriptor):
 
 
 def _above_standard_descriptor(descriptor):
-    """Statements may close the standard streams; nothing of ours may take their numbers, or whatever
-    is printed there later would become part of the protocol."""
+    """Statements may close the standard streams; nothing of ours may take their numbers, or
+    whatever is printed there later would become part of the protocol."""
     if descriptor > 2:
         return descriptor
     moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)

@@ -1,8 +1,8 @@
 """The session: statements in order on the main thread, and the ways in which all of this ends.
 
-Threads: main (runs statements, one at a time), link (reads what hearth wants and must not be held up),
-context (builds the SparkContext), jvm (waits for the JVM's end), progress, and a short-lived one for each
-cancellation, completion, job, added file, and for the end.
+Threads: main (runs statements, one at a time), link (reads what hearth wants and must not be held
+up), context (builds the SparkContext), jvm (waits for the JVM's end), progress, and a short-lived
+one for each cancellation, completion, job, added file, and for the end.
 """
 
 import os
@@ -15,6 +15,7 @@ from time import sleep, time
 from cancel import SIGNAL, Canceller
 from driver import VERDICT_S, ContextFailed, Driver
 from link import MessageTooLarge, log
+from masters import Masters
 
 # Names of exceptions that a statement meets when the JVM is gone.
 _BROKEN_GATEWAY = {
@@ -102,8 +103,8 @@ class Session:
         driver.start()
 
     def _take_wakeups(self):
-        """A signal wakes the link even while the main thread is in C code. Event loops of statements take
-        this for themselves and do not give it back."""
+        """A signal wakes the link even while the main thread is in C code. Event loops of
+        statements take this for themselves and do not give it back."""
         try:
             signal.set_wakeup_fd(self._link.wake_descriptor, warn_on_full_buffer=False)
         except (OSError, ValueError):
@@ -155,8 +156,8 @@ class Session:
         while True:
             try:
                 self._execute(self._take())
-            except KeyboardInterrupt:
-                pass  # an interrupt that came when no statement ran
+            except KeyboardInterrupt:  # it came late, when the statement was over
+                self._end_current("KeyboardInterrupt", "statement cancelled")
 
     def _take(self):
         with self._changed:
@@ -175,7 +176,8 @@ class Session:
         if statement.interrupted:
             self._driver.clear_interrupt()
         if output["status"] == "error" and self._has_lost_jvm(statement, output):
-            sleep(VERDICT_S + LAST_WORDS_S)  # the answer comes with the verdict, and the end after it
+            # The answer comes with the verdict, and the end after it.
+            sleep(VERDICT_S + LAST_WORDS_S)
         if statement.cancelling and output["status"] == "ok":
             output = None  # it came to its end all the same; nobody waits for that
         self._answer(statement, output)
@@ -202,7 +204,8 @@ class Session:
 
     def _has_lost_jvm(self, statement, output):
         """Whether the statement failed because the JVM is gone, which is then seen in a moment."""
-        if not statement.attached or output["ename"] not in _BROKEN_GATEWAY:
+        broken = statement.attached and output["ename"] in _BROKEN_GATEWAY
+        if not broken and output["ename"] != "ContextFailed":
             return False
         if self._driver.is_alive():
             return False
@@ -259,8 +262,8 @@ class Session:
             _thread("cancel", self._cancel, statement, message["timeout"] / 1000)
 
     def _mark_cancelled(self, number):
-        """The statement that is to be cancelled from now on, with `answered` set when it was waiting and
-        will never run; None when there is nothing to do."""
+        """The statement that is to be cancelled from now on, with `answered` set when it was
+        waiting and will never run; None when there is nothing to do."""
         with self._changed:
             for statement in self._waiting:
                 if statement.id == number:
@@ -332,9 +335,13 @@ class Session:
         scala = driver.jvm.scala.util.Properties.versionNumberString()
         message = {"t": "context", "appId": driver.sc.applicationId, "ui": driver.sc.uiWebUrl}
         self._link.send(dict(message, version=driver.sc.version, scala=scala))
+        Masters(driver.sc.master, self._tell_trouble).start()
         self._tell_idle()
         if self._config["kind"] == "spark":
             self._prepare_scala()
+
+    def _tell_trouble(self, words):
+        self._link.send({"t": "trouble", "error": words})
 
     def _prepare_scala(self):
         """So that the first statement finds the compiler running."""
@@ -374,6 +381,7 @@ class Session:
     def _end_current(self, ename, evalue):
         statement = self._current
         if statement is not None:
+            statement.over.set()
             self._answer(statement, _error(ename, evalue))
 
     def _on_shutdown(self, _):
@@ -417,7 +425,8 @@ class Session:
         _end_process(code)
 
     def _note_signal(self, number, _):
-        """The signal's byte has woken the link already, unless a statement took the descriptor away."""
+        """The signal's byte has woken the link already, unless a statement took the descriptor
+        away."""
         try:
             os.write(self._link.wake_descriptor, bytes([number]))
         except OSError:
@@ -428,9 +437,9 @@ class Session:
             _thread("terminate", self._terminate)
 
     def _terminate(self):
-        """The whole process group is asked to end; the JVM too, which stops its context itself when it
-        was asked. This process ends within its time, whatever the main thread is doing, but for C code
-        that lets no other thread run; the guard sees to that."""
+        """The whole process group is asked to end; the JVM too, which stops its context itself when
+        it was asked. This process ends within its time, whatever the main thread is doing, but for
+        C code that lets no other thread run; the guard sees to that."""
         self._begin_end()
         _thread("stop", self._driver.stop_context).join(TERMINATE_S)
         self._jvm.close()
@@ -497,8 +506,8 @@ def _end_process(code):
 
 
 def _end_by_signal(number):
-    """As if the signal had ended this process. Only the C library can restore a signal's default from
-    a thread that is not the main one."""
+    """As if the signal had ended this process. Only the C library can restore a signal's default
+    from a thread that is not the main one."""
     try:
         import ctypes
         import resource

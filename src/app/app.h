@@ -224,6 +224,8 @@ void app_dismiss(struct app *app, const char *reason, app_done_cb *done, void *a
 
 /* What its driver told of itself by another way than Spark's launcher protocol; NULL: not told. */
 void app_set_spark(struct app *app, const char *app_id, const char *ui_url);
+/* What is wrong while it runs, as the reason that is shown, and in its history; NULL: nothing any more. */
+void app_set_trouble(struct app *app, const char *words);
 
 /* Kills it when it lives, waits for its end, and takes it off the lists; its record and output stay
  * until they are retired. done: that is on disk. A second caller waits for the same. */

@@ -213,6 +213,19 @@ void app_set_spark(struct app *app, const char *app_id, const char *ui_url)
     app_persist(app, NULL, NULL);
 }
 
+void app_set_trouble(struct app *app, const char *words)
+{
+    if (app->info.state != APP_RUNNING)
+        return;
+    if (mem_set_str(&app->info.reason, words) != 0)
+        log_warn("out of memory for a reason", LOG_I("id", app->info.id));
+    log_info("trouble", LOG_S("kind", app_kind_name(app->info.kind)), LOG_I("id", app->info.id),
+             LOG_S("why", words));
+    app_note(app, words != NULL ? words : "no trouble any more");
+    app_changed(app);
+    app_persist(app, NULL, NULL);
+}
+
 static void on_launcher_state(struct app *app, const char *state)
 {
     if (mem_set_str(&app->info.launcher_state, state) != 0)

@@ -87,7 +87,7 @@ struct upload {
     const char *what;
     const char *from; /* the temporary file; valid as long as the request */
     const char *name; /* likewise */
-    char *folder;     /* the session's */
+    char *folder;     /* the session's, for uploads */
     char *to;         /* made by the worker */
     struct err err;
 };
@@ -123,14 +123,9 @@ static char *make_numbered(const char *parent, struct err *err)
 static void upload_run(void *arg)
 {
     struct upload *u = arg;
-    cleanup(mem_freep) char *parent = mem_printf("%s/uploads", u->folder);
-    if (parent == NULL) {
-        err_set(&u->err, ERR_NOMEM, "out of memory");
+    if (io_make_dirs(u->folder, 0700, &u->err) != ERR_OK)
         return;
-    }
-    if (io_make_dirs(parent, 0700, &u->err) != ERR_OK)
-        return;
-    cleanup(mem_freep) char *dir = make_numbered(parent, &u->err);
+    cleanup(mem_freep) char *dir = make_numbered(u->folder, &u->err);
     if (dir == NULL)
         return;
     u->to = mem_printf("%s/%s", dir, u->name);
@@ -167,7 +162,7 @@ static void keep_upload(struct http_request *r, struct livy *l, struct session *
     u->what = what;
     u->from = part->path;
     u->name = name;
-    u->folder = apps_folder(l->apps, APP_SESSION, u->session);
+    u->folder = session_upload_folder(session);
     if (u->folder == NULL || work_run(l->loop, upload_run, upload_done, u, &u->err) != ERR_OK) {
         upload_free(u);
         http_reply(r, NULL);

@@ -342,6 +342,10 @@ static void on_message(void *arg, struct agent_message *m)
         on_jvm_exit(session, m);
         agent_record(session, m->seq, NULL, NULL);
         return;
+    case AGENT_TROUBLE:
+        app_set_trouble(session->app, m->error);
+        agent_record(session, m->seq, NULL, NULL);
+        return;
     case AGENT_STUCK:
         log_warn("a cancelled statement does not end", LOG_I("session", session->id), LOG_I("id", m->id));
         agent_record(session, m->seq, NULL, NULL);

@@ -147,6 +147,8 @@ bool items_restore(struct session *session, const struct store_item *row)
     item->started_ms = row->started_ms;
     DL_APPEND(session->items[type], item);
     session->unfinished++;
+    if (row->created_ms > session->active_wall_ms)
+        session->active_wall_ms = row->created_ms;
     return true;
 }
 

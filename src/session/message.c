@@ -347,6 +347,11 @@ static void read_context_failed(struct reader *r, struct agent_message *m)
     m->error = read_error(r);
 }
 
+static void read_trouble(struct reader *r, struct agent_message *m)
+{
+    m->error = read_error_or_null(r);
+}
+
 static void read_started(struct reader *r, struct agent_message *m)
 {
     read_id(r, m);

@@ -200,6 +200,10 @@ struct session_watcher {
 void session_watch(struct session *session, struct session_watcher *watcher);
 void session_unwatch(struct session_watcher *watcher); /* fine when it does not watch */
 
+/* Where files are kept that were uploaded to it; made by whoever needs it, removed when its driver has ended.
+ * The caller frees it; NULL: out of memory. */
+char *session_upload_folder(const struct session *session);
+
 /* ---- for the operator ---- */
 
 struct sessions_summary {

@@ -7,11 +7,12 @@
 #include "session/session_internal.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "loop/work.h"
 
-#include <inttypes.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -248,11 +249,32 @@ static void check_cluster(struct session *session)
     }
 }
 
+char *session_upload_folder(const struct session *session)
+{
+    cleanup(mem_freep) char *folder = apps_folder(session->sessions->options.apps, APP_SESSION, session->id);
+    return folder != NULL ? mem_printf("%s/uploads", folder) : NULL;
+}
+
+static void remove_run(void *folder)
+{
+    (void)io_remove_tree(folder, NULL); /* what stays goes with the application's folder */
+}
+
+static void remove_uploads(const struct session *session)
+{
+    struct err err = {0};
+    char *folder = session_upload_folder(session);
+    if (folder != NULL && (!io_exists(folder) || work_run(session->sessions->options.loop, remove_run, mem_free,
+                                                          folder, &err) != ERR_OK))
+        mem_free(folder);
+}
+
 static void on_driver_end(struct session *session)
 {
     const char *summary = app_info(session->app)->diagnosis.summary;
     link_session_free(session->link);
     session->link = NULL;
+    remove_uploads(session);
     fail_questions(session);
     items_end(session, summary != NULL ? summary : "the driver has ended");
 }
@@ -303,6 +325,8 @@ static void attach(struct session *session, struct app *app)
     session->app_waiter = (struct app_waiter){.on_change = on_app_change, .arg = session};
     app_wait(app, &session->app_waiter);
     session_note_activity(session);
+    if (app_info(app)->state == APP_WAITING) /* nobody could work with it yet, also before a restart */
+        session->active_wall_ms = app_info(app)->created_ms;
 }
 
 static struct session *session_new(struct sessions *s, const char *door, struct err *err)

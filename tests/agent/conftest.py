@@ -1,6 +1,6 @@
-"""Agents for the tests: real ones, on each Spark that SPARK_HOME and HEARTH_SPARK_HOMES (several, with ':'
-between them) name, as for the end-to-end tests; and ones with a stand-in for the JVM, where a test is not
-about Spark.
+"""Agents for the tests: real ones, on each Spark that SPARK_HOME and HEARTH_SPARK_HOMES (several,
+with ':' between them) name, as for the end-to-end tests; and ones with a stand-in for the JVM,
+where a test is not about Spark.
 """
 
 import os
@@ -61,7 +61,8 @@ class Rig:
         return agent
 
     def start_bare(self, end=None, **settings):
-        """One whose Spark takes for ever to come up: plain Python without `import` is all it can run."""
+        """One whose Spark takes for ever to come up: plain Python without `import` is all it can
+        run."""
         home = self._folders.mktemp("spark")
         package = home / "python" / "pyspark"
         package.mkdir(parents=True)

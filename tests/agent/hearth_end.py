@@ -1,8 +1,8 @@
 """The agent as a test sees it: hearth's end of the link, and the agent's process.
 
-HearthEnd listens, proves itself, acknowledges, repeats what has no result, and can crash and come back on
-another port, as the server does. It checks on the way that the agent keeps to the protocol: whatever
-comes against it is in `violations`, which every test finds empty at its end.
+HearthEnd listens, proves itself, acknowledges, repeats what has no result, and can crash and come
+back on another port, as the server does. It checks on the way that the agent keeps to the protocol:
+whatever comes against it is in `violations`, which every test finds empty at its end.
 """
 
 import base64
@@ -295,7 +295,9 @@ class HearthEnd:
 class Agent:
     """The agent's process, in a process group of its own as under the guard."""
 
-    def __init__(self, end, home, conf=None, kind="pyspark", java=None, environment=None, **settings):
+    def __init__(
+        self, end, home, conf=None, kind="pyspark", java=None, environment=None, **settings
+    ):
         self.end = end
         self.folder = end.folder / "work"
         self.folder.mkdir()

@@ -48,7 +48,9 @@ def test_plain_python_ends_at_once(bare, code):
 
 
 def test_what_catches_everything_is_asked_until_it_ends(bare):
-    code = "for _ in range(5):\n    try:\n        %s\n    except BaseException:\n        pass" % SLEEP
+    code = (
+        "for _ in range(5):\n    try:\n        %s\n    except BaseException:\n        pass" % SLEEP
+    )
     _, seconds = cancelled(bare.end, code)
     assert seconds < 2 * QUICK_S
     assert bare.end.text("'next'") == "'next'"

@@ -134,7 +134,10 @@ def test_sigterm_ends_it_whatever_the_main_thread_does(rig, code):
 def test_a_killed_jvm_is_told_in_whatever_language(rig, home):
     for kind, code in (
         ("pyspark", "sc.parallelize([1], 1).foreach(lambda _: %s)" % SLEEP),
-        ("sql", "select count(*) from range(1000000000) a join range(100000) b on a.id % 7 = b.id % 7"),
+        (
+            "sql",
+            "select count(*) from range(1000000000) a join range(100000) b on a.id % 7 = b.id % 7",
+        ),
         ("spark", "Thread.sleep(100000)"),
     ):
         agent = rig.start(home)
@@ -150,7 +153,9 @@ def test_a_killed_jvm_is_told_in_whatever_language(rig, home):
         agent.kill()
 
 
-@pytest.mark.parametrize("kind, code", [("spark", "System.exit(7)"), ("pyspark", "sc._jvm.System.exit(7)")])
+@pytest.mark.parametrize(
+    "kind, code", [("spark", "System.exit(7)"), ("pyspark", "sc._jvm.System.exit(7)")]
+)
 def test_a_statement_that_ends_the_jvm_ends_the_session(rig, any_home, kind, code):
     agent = rig.start(any_home)
     agent.end.wait("context")

@@ -45,7 +45,9 @@ def test_a_job_is_given_spark(agent, pickled):
     assert run(end, pickled("lambda context: context.spark_session.range(7).count()")) == 7
     assert run(end, pickled("lambda context: context.sql_ctx.sql('select 1').count()")) == 1
     assert run(end, pickled("lambda context: type(context.hive_ctx).__name__")) == "HiveContext"
-    assert run(end, pickled("lambda context: __import__('os').path.isdir(context.local_tmp_dir_path)"))
+    assert run(
+        end, pickled("lambda context: __import__('os').path.isdir(context.local_tmp_dir_path)")
+    )
 
 
 def test_none_is_a_result(agent, pickled):
@@ -89,7 +91,9 @@ def test_a_failing_job_tells_its_traceback(agent, pickled):
     assert not message["ok"] and message["result"] is None
     assert message["error"].startswith("Client job error:")
     assert "Traceback" in message["error"] and "AttributeError" in message["error"]
-    message = outcome(agent.end, agent.end.job(pickled("lambda context: __import__('sys').exit(1)")))
+    message = outcome(
+        agent.end, agent.end.job(pickled("lambda context: __import__('sys').exit(1)"))
+    )
     assert "SystemExit" in message["error"]
     message = outcome(agent.end, agent.end.job(b"no pickle"))
     assert "UnpicklingError" in message["error"]
@@ -113,7 +117,7 @@ def test_java_jobs_and_unknown_ones_fail_with_words(agent):
     "function",
     [
         "lambda context: __import__('time').sleep(2) or [n for n in range(10 ** 12) if n < 0]",
-        "lambda context: context.sc.parallelize([1], 1).foreach(lambda _: __import__('time').sleep(60))",
+        "lambda context: context.sc.parallelize([60], 1).foreach(__import__('time').sleep)",
     ],
 )
 def test_a_job_is_cancelled(agent, pickled, function):
@@ -145,10 +149,22 @@ def test_a_job_runs_once_however_often_it_is_sent(agent, pickled):
     function = pickled("lambda context: __import__('__main__').calls.append(1)")
     number = end.job(function)
     outcome(end, number)
-    again = {"t": "job", "id": number, "type": "pyspark", "job": base64.b64encode(function).decode()}
+    again = {
+        "t": "job",
+        "id": number,
+        "type": "pyspark",
+        "job": base64.b64encode(function).decode(),
+    }
     end.send(again)
     assert run(end, pickled("lambda context: 1")) == 1
     assert end.text("calls") == "[1]"
+
+
+def test_a_client_may_pickle_with_the_package_cloudpickle(agent):
+    """Whose modules the pickle names, whether or not the driver has that package."""
+    module = b"ccloudpickle.cloudpickle\nsubimport\n(S'json'\ntR."  # what it makes of `json`
+    message = outcome(agent.end, agent.end.job(module))
+    assert "'module' object is not callable" in message["error"]
 
 
 def test_streaming_contexts(agent, pickled):
@@ -156,6 +172,9 @@ def test_streaming_contexts(agent, pickled):
     message = outcome(end, end.job(pickled("lambda context: context.streaming_ctx")))
     assert "no streaming context" in message["error"]
     run(end, pickled("lambda context: context.create_streaming_ctx(1)"))
-    assert run(end, pickled("lambda context: type(context.streaming_ctx).__name__")) == "StreamingContext"
+    assert (
+        run(end, pickled("lambda context: type(context.streaming_ctx).__name__"))
+        == "StreamingContext"
+    )
     run(end, pickled("lambda context: context.stop_streaming_ctx()"))
     assert end.text("spark.range(2).count()") == "2"

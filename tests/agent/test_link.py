@@ -64,7 +64,9 @@ def test_messages_are_numbered_and_handed_out_again_until_acknowledged(tmp_path)
         outbox.acknowledge(4)
 
 
-def test_what_does_not_fit_in_memory_goes_to_the_file_and_comes_back_in_order(tmp_path, monkeypatch):
+def test_what_does_not_fit_in_memory_goes_to_the_file_and_comes_back_in_order(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(link, "MEMORY_LIMIT", 300)
     spool = tmp_path / "spool"
     outbox = link.Outbox(spool, 1000)
@@ -80,7 +82,9 @@ def test_what_does_not_fit_in_memory_goes_to_the_file_and_comes_back_in_order(tm
     assert [m["t"] for m in take_all(outbox)] == ["again"]
 
 
-def test_it_is_full_when_memory_and_file_are_and_still_takes_what_cannot_wait(tmp_path, monkeypatch):
+def test_it_is_full_when_memory_and_file_are_and_still_takes_what_cannot_wait(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(link, "MEMORY_LIMIT", 300)
     outbox = link.Outbox(tmp_path / "spool", 300)
     added = 0
@@ -110,7 +114,11 @@ class Calls:
 
     def __init__(self, end):
         self.messages, self.refusals, self.lost = [], [], []
-        config = {"session": end.session, "addressFile": str(end.address_file), "spoolLimit": 1 << 20}
+        config = {
+            "session": end.session,
+            "addressFile": str(end.address_file),
+            "spoolLimit": 1 << 20,
+        }
         self.link = link.Link(config, end.token, str(end.folder / "spool"))
         self.link.on_message = self.messages.append
         self.link.on_refused = self.refusals.append
@@ -191,7 +199,9 @@ def test_an_impostor_learns_nothing_and_is_left_for_the_right_server(end, calls,
     impostor.crash()
 
 
-@pytest.mark.parametrize("line", [b"[]\n", b"{}\n", b"x\n", b"\xff\n", b'{"t":"welcome","ack":0}\n', b"y" * 5000])
+@pytest.mark.parametrize(
+    "line", [b"[]\n", b"{}\n", b"x\n", b"\xff\n", b'{"t":"welcome","ack":0}\n', b"y" * 5000]
+)
 def test_nonsense_ends_the_attempt(end, calls, line):
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(30)
@@ -300,7 +310,9 @@ def test_a_statement_runs_once_and_is_reported_once_through_many_crashes(rig):
     end.until(end.is_connected, "a connection")
     assert [o["data"]["text/plain"] for o in outputs] == [str(n) for n in range(300)]
     assert end.text("len(runs), runs == sorted(set(runs))") == "(300, True)"
-    assert [m["id"] for m in end.of_type("result")] == sorted(m["id"] for m in end.of_type("result"))
+    assert [m["id"] for m in end.of_type("result")] == sorted(
+        m["id"] for m in end.of_type("result")
+    )
     assert len(end.of_type("started")) == 302
 
 
@@ -343,7 +355,10 @@ def test_the_secrets_are_gone_before_statements_run(rig):
     token = end.token.hex()
     end.wait("state")
     assert not agent.config_file.exists()
-    assert end.text("[n for n in __import__('os').environ if 'LAUNCHER' in n or 'GATEWAY' in n]") == "[]"
+    assert (
+        end.text("[n for n in __import__('os').environ if 'LAUNCHER' in n or 'GATEWAY' in n]")
+        == "[]"
+    )
     for place in ("environ", "cmdline"):
         code = "open('/proc/self/%s').read()" % place
         assert token not in end.text(code)

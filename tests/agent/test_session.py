@@ -16,7 +16,9 @@ def test_statements_run_in_order_and_one_at_a_time(bare):
     numbers = [end.execute("(%d, __import__('time').sleep(0.01))[0]" % n) for n in range(20)]
     results = [end.result(number) for number in numbers]
     assert [r["output"]["data"]["text/plain"] for r in results] == [str(n) for n in range(20)]
-    order = [(m["t"], m["id"]) for m in end.events if m.get("id") in numbers and m["t"] != "progress"]
+    order = [
+        (m["t"], m["id"]) for m in end.events if m.get("id") in numbers and m["t"] != "progress"
+    ]
     assert order == [(t, number) for number in numbers for t in ("started", "result")]
 
 
@@ -164,26 +166,28 @@ def test_all_languages_share_one_session(agent):
     end.run("spark.range(3).createOrReplaceTempView('shared_view')")
     rows = end.run("select sum(id) from shared_view", kind="sql")
     assert rows["data"]["application/json"]["data"] == [[3]]
-    assert "3" in end.text("spark.table(\"shared_view\").count", kind="spark")
+    assert "3" in end.text('spark.table("shared_view").count', kind="spark")
 
 
 def test_the_working_folder_is_sparks_folder_of_files(agent):
-    text = agent.end.text("import os; from pyspark import SparkFiles\n"
-                          "os.getcwd() == os.path.realpath(SparkFiles.getRootDirectory())")
+    text = agent.end.text(
+        "import os; from pyspark import SparkFiles\n"
+        "os.getcwd() == os.path.realpath(SparkFiles.getRootDirectory())"
+    )
     assert text == "True"
 
 
 def test_workers_run_this_python(agent):
-    code = "import sys\nsc.parallelize([0], 1).map(lambda _: __import__('sys').executable).first() == sys.executable"
-    assert agent.end.text(code) == "True"
+    code = "sc.parallelize([0], 1).map(lambda _: __import__('sys').executable).first()"
+    assert agent.end.text("import sys; sys.executable == %s" % code) == "True"
     assert agent.end.text("spark.udf.register('twice', lambda n: n * 2, 'int'); 1") == "1"
     rows = agent.end.run("select twice(21)", kind="sql")
     assert rows["data"]["application/json"]["data"] == [[42]]
 
 
 def test_child_processes_find_pyspark(agent):
-    code = "import subprocess, sys\nsubprocess.check_output([sys.executable, '-c', 'import pyspark; print(1)'])"
-    assert agent.end.text(code) == "b'1\\n'"
+    code = "subprocess.check_output([sys.executable, '-c', 'import pyspark; print(1)'])"
+    assert agent.end.text("import subprocess, sys\n" + code) == "b'1\\n'"
 
 
 def test_each_statement_has_its_job_group(agent):
@@ -218,7 +222,9 @@ def test_completion_answers_while_a_statement_runs(agent):
 def test_threads_of_a_statement_see_its_classes_loader(agent):
     code = (
         "found = []\nimport threading\n"
-        "def look(): found.append(sc._jvm.Thread.currentThread().getContextClassLoader().toString())\n"
+        "def look():\n"
+        "    thread = sc._jvm.Thread.currentThread()\n"
+        "    found.append(thread.getContextClassLoader().toString())\n"
         "t = threading.Thread(target=look); t.start(); t.join()\n"
         "look(); found[0] == found[1]"
     )
@@ -230,16 +236,19 @@ def test_a_file_a_module_and_a_jar_are_added(agent, tmp_path):
     (tmp_path / "data.txt").write_text("hello")
     (tmp_path / "session.py").write_text("VALUE = 41\n")  # a name that the agent uses too
     assert end.add("file", tmp_path / "data.txt") is None
-    assert end.text("from pyspark import SparkFiles; open(SparkFiles.get('data.txt')).read()") == "'hello'"
+    assert (
+        end.text("from pyspark import SparkFiles; open(SparkFiles.get('data.txt')).read()")
+        == "'hello'"
+    )
     assert end.add("pyfile", tmp_path / "session.py") is None
-    code = "import session\nsc.parallelize([1], 1).map(lambda n: __import__('session').VALUE + n).first()"
-    assert end.text(code) == "42"
+    code = "sc.parallelize([1], 1).map(lambda n: __import__('session').VALUE + n).first()"
+    assert end.text("import session\n" + code) == "42"
     with zipfile.ZipFile(tmp_path / "res.jar", "w") as jar:
         jar.writestr("greeting.txt", "from a jar")
     assert end.add("jar", tmp_path / "res.jar") is None
     code = (
         "scala.io.Source.fromInputStream(Thread.currentThread.getContextClassLoader"
-        ".getResourceAsStream(\"greeting.txt\")).mkString"
+        '.getResourceAsStream("greeting.txt")).mkString'
     )
     assert "from a jar" in end.text(code, kind="spark")
 

@@ -39,7 +39,9 @@ def test_a_warm_driver_becomes_a_session(rig, home, kind, tmp_path):
     assert end.events.index(state) < end.events.index(end.result(number))
     assert context["appId"].startswith("local-")
     print("adopt to context %.3f s" % (context["_at"] - begin))
-    assert end.text("sc.appName, spark.conf.get('spark.sql.shuffle.partitions')") == "('adopted', '3')"
+    assert (
+        end.text("sc.appName, spark.conf.get('spark.sql.shuffle.partitions')") == "('adopted', '3')"
+    )
     assert end.text("sc.getConf().get('spark.pool.only')") == ""  # None
     assert end.text("sc._jvm.System.getProperty('spark.pool.only')") == ""
     assert end.text("sc._jvm.System.getProperty('spark.app.name')") == "'adopted'"
@@ -48,7 +50,7 @@ def test_a_warm_driver_becomes_a_session(rig, home, kind, tmp_path):
     assert end.text("spark.range(3).createOrReplaceTempView('v'); 1") == "1"
     rows = end.run("select sum(id) from v", kind="sql")
     assert rows["data"]["application/json"]["data"] == [[3]]
-    code = "case class Pair(a: Int, b: String)\nsc.parallelize(1 to 3).map(n => Pair(n, \"x\")).collect.length"
+    code = "case class Pair(a: Int)\nsc.parallelize(1 to 3).map(Pair(_)).collect.length"
     assert "= 3" in end.text(code, kind="spark")
     agent.shut_down()
 
@@ -62,7 +64,7 @@ def test_jars_of_the_session_are_on_the_class_path(rig, any_home, tmp_path):
     agent.end.adopt(session_conf(spark__jars=str(tmp_path / "res.jar")))
     code = (
         "scala.io.Source.fromInputStream(Thread.currentThread.getContextClassLoader"
-        ".getResourceAsStream(\"greeting.txt\")).mkString"
+        '.getResourceAsStream("greeting.txt")).mkString'
     )
     assert "from a jar" in agent.end.text(code, kind="spark")
     assert "res.jar" in agent.end.text("sc._jsc.sc().listJars().mkString()")

@@ -120,6 +120,7 @@ def live(spark_server):
     session = getattr(spark_server, "live", None)
     if session is None or session.get("/state").json().get("state") not in ("idle", "busy"):
         session = spark_server.live = sessions.open_session(spark_server, kind="pyspark")
+    session.post("/interrupt")  # what a failed test may have left running
     session.wait_state("idle")
     return session
 

@@ -297,9 +297,9 @@ def test_a_hostile_name_keeps_only_its_last_segment(live, name, kept):
 
 def multipart(session, path, disposition, content=b"x"):
     """A part whose head no client library would send."""
-    body = b'--b\r\nContent-Disposition: form-data; ' + disposition + b'\r\n\r\n' + content + b'\r\n--b--\r\n'
+    body = b'--boundary\r\nContent-Disposition: form-data; ' + disposition + b'\r\n\r\n' + content + b'\r\n--boundary--\r\n'
     [answer] = wire.exchange(session.server, wire.request("POST", f"/sessions/{session.id}/{path}", body,
-                                                          Content_Type="multipart/form-data; boundary=b"))
+                                                          Content_Type="multipart/form-data; boundary=boundary"))
     return answer
 
 
@@ -343,9 +343,9 @@ def test_50_mb_are_uploaded_without_being_held_in_memory(live, tmp_path):
     before = resident_bytes(live.server.pid)
     with open(tmp_path / "large.bin", "rb") as f:
         with wire.connect(live.server, 60) as s, s.makefile("rb") as stream:
-            head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n\r\n'
-            tail = b"\r\n--b--\r\n"
-            s.sendall(wire.request("POST", f"/sessions/{live.id}/upload-file", Content_Type="multipart/form-data; boundary=b",
+            head = b'--boundary\r\nContent-Disposition: form-data; name="file"; filename="large.bin"\r\n\r\n'
+            tail = b"\r\n--boundary--\r\n"
+            s.sendall(wire.request("POST", f"/sessions/{live.id}/upload-file", Content_Type="multipart/form-data; boundary=boundary",
                                    Content_Length=len(head) + (50 << 20) + len(tail)) + head)
             s.sendfile(f)
             s.sendall(tail)

@@ -30,6 +30,7 @@ def survivor(mortal):
     session = getattr(mortal, "survivor", None)
     if session is None or session.get("/state").json().get("state") not in ("idle", "busy"):
         session = mortal.survivor = open_session(mortal, kind="pyspark")
+    session.post("/interrupt")
     session.wait_state("idle")
     return session
 

@@ -56,6 +56,15 @@ static void every_message_is_read(void **state)
     assert_string_equal(m.error, "no \xe2\x82\xac");
     agent_message_clear(&m);
 
+    m = good("{\"t\":\"trouble\",\"seq\":3,\"error\":\"no master\"}");
+    assert_int_equal(m.type, AGENT_TROUBLE);
+    assert_string_equal(m.error, "no master");
+    agent_message_clear(&m);
+
+    m = good("{\"t\":\"trouble\",\"seq\":3,\"error\":null}");
+    assert_null(m.error);
+    agent_message_clear(&m);
+
     m = good("{\"t\":\"started\",\"seq\":4,\"id\":0,\"at\":1893456000000}");
     assert_int_equal(m.type, AGENT_STARTED);
     assert_int_equal(m.id, 0);
@@ -178,6 +187,7 @@ static const struct {
     {"{\"t\":\"stuck\",\"seq\":1,\"id\":0}", {"t", "seq", "id"}},
     {"{\"t\":\"jvm_exit\",\"seq\":1,\"lines\":[],\"files\":[]}", {"t", "seq", "lines", "files"}},
     {"{\"t\":\"warm\",\"seq\":1}", {"t", "seq"}},
+    {"{\"t\":\"trouble\",\"seq\":1,\"error\":\"no master\"}", {"t", "seq"}},
     {"{\"t\":\"progress\",\"id\":0,\"progress\":1}", {"t", "id", "progress"}},
     {"{\"t\":\"completions\",\"rid\":0,\"candidates\":[]}", {"t", "rid", "candidates"}},
     {"{\"t\":\"added\",\"rid\":0,\"ok\":true}", {"t", "rid", "ok"}},
