@@ -24,6 +24,11 @@ const char *app_kind_name(enum app_kind kind)
     return kind_names[kind];
 }
 
+bool app_note_on_stdout(enum app_kind kind)
+{
+    return kind == APP_SESSION;
+}
+
 /* ---- one application ---- */
 
 struct app *app_new(struct apps *apps)

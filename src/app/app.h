@@ -50,6 +50,9 @@ enum app_state {
 
 const char *app_state_name(enum app_state state); /* "waiting", … */
 bool app_state_is_end(enum app_state state);
+/* In which stream of its log the reason why it waited stands: with sessions it is standard output, which their clients
+ * show first; a batch's standard output is its program's alone. */
+bool app_note_on_stdout(enum app_kind kind);
 const char *app_kind_name(enum app_kind kind); /* "batch", "session" */
 
 /* Why and how it ended; everything that can be known without guessing. */
@@ -74,7 +77,7 @@ struct app_info {
     char *door;                      /* what the door keeps with it: a JSON object, or NULL */
     char *ui_url;         /* Spark's page while it runs, or NULL */
     char *launcher_state; /* last word of Spark's launcher protocol, or NULL */
-    char *wait_note;      /* first line of its log when it had to wait, or NULL */
+    char *wait_note;      /* first line of its log when it had to wait, or NULL; see app_note_on_stdout() */
     bool warm;            /* stands ready for a request that has not come yet, and is not listed */
     bool gone;            /* off all lists: those who wait are woken for the last time */
     uint64_t memory;      /* bytes that admission counts */

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ERRORS_MAX = 20, FRAMES_MAX = 3, KEY_MAX = 300, TRACEBACK_MAX = 100 };
+enum { ERRORS_MAX = 20, FRAMES_MAX = 3, LAST_WORDS = 3, KEY_MAX = 300, TRACEBACK_MAX = 100 };
 
 static const char traceback[] = "Traceback (most recent call last):";
 
@@ -155,6 +155,12 @@ static int collect_errors(const struct strlist *lines, size_t trouble, struct st
     return 0;
 }
 
+/* Where the last words of a driver begin that ended before Spark came up, and said nothing that is known. */
+static size_t find_last_words(const struct strlist *lines)
+{
+    return lines->n > LAST_WORDS ? lines->n - LAST_WORDS : 0;
+}
+
 static const char *signal_name(int number, char text[24])
 {
     const char *abbreviation = sigabbrev_np(number);
@@ -240,7 +246,8 @@ int diagnosis_make(const struct diagnosis_input *in, struct app_diagnosis *ret)
         d.summary = describe_clean_end(in);
     } else {
         d.summary = compose(in, trouble);
-        if (collect_errors(in->lines, trouble, &d.errors) != 0)
+        size_t from = trouble == in->lines->n && !in->connected ? find_last_words(in->lines) : trouble;
+        if (collect_errors(in->lines, from, &d.errors) != 0)
             mem_freep(&d.summary);
     }
     if (d.summary == NULL) {

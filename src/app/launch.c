@@ -78,6 +78,7 @@ static enum err_code build(const struct launch *l, struct guard_launch *plan, st
     plan->folder = mem_printf("%s/work", l->folder);
     /* The reason why it waited becomes the first line of its log, where readers have seen it already. */
     bool noted = mem_set_str(&plan->note, l->wait_note) == 0;
+    plan->note_on_stdout = app_note_on_stdout(l->kind);
     return plan->folder != NULL && noted ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
 }
 

@@ -518,8 +518,9 @@ static void record_no_limit(struct guard *g, const struct err *why)
 
 static void write_note(struct guard *g)
 {
-    guard_disk_output(g->disk, OUTPUT_STDERR, g->launch.note, strlen(g->launch.note));
-    guard_disk_output(g->disk, OUTPUT_STDERR, "\n", 1);
+    enum output_stream stream = g->launch.note_on_stdout ? OUTPUT_STDOUT : OUTPUT_STDERR;
+    guard_disk_output(g->disk, stream, g->launch.note, strlen(g->launch.note));
+    guard_disk_output(g->disk, stream, "\n", 1);
 }
 
 static enum err_code start_driver(struct guard *g, struct err *err)

@@ -48,7 +48,8 @@
 #include <stdint.h>
 
 struct guard_launch {
-    char *note; /* first line of the output, on standard error; NULL: none */
+    char *note;          /* first line of the output; NULL: none */
+    bool note_on_stdout; /* where it stands: on standard output, else on standard error */
     struct strlist argv;
     struct strlist env;
     char *folder;          /* the driver's working folder; NULL: the application's own */

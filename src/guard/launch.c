@@ -29,6 +29,7 @@ enum err_code guard_launch_write(const struct guard_launch *l, const char *dir, 
     json_out_list(&out, "env", &l->env);
     json_out_str(&out, "folder", l->folder);
     json_out_str(&out, "note", l->note);
+    json_out_bool(&out, "noteOnStdout", l->note_on_stdout);
     json_out_int(&out, "logSize", (int64_t)l->log_size);
     json_out_int(&out, "memoryLimit", (int64_t)l->memory_limit);
     json_out_end_object(&out);
@@ -47,6 +48,7 @@ static enum err_code read_fields(struct guard_launch *l, json_t *value, struct e
     json_in_list(&in, "env", &l->env);
     json_in_str(&in, "folder", &l->folder);
     json_in_str(&in, "note", &l->note);
+    json_in_bool(&in, "noteOnStdout", &l->note_on_stdout);
     json_in_int(&in, "logSize", 1, INT64_MAX, &log_size);
     json_in_int(&in, "memoryLimit", 0, INT64_MAX, &memory_limit);
     l->log_size = (uint64_t)log_size;

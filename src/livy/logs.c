@@ -98,7 +98,8 @@ static enum err_code read_lines(struct log_request *q, enum output_select select
     if (count == 0)
         return ERR_OK;
     if (q->wait_note != NULL) {
-        struct output_line note = {0, OUTPUT_STDERR, q->wait_note, strlen(q->wait_note), true};
+        enum output_stream stream = app_note_on_stdout(q->kind) ? OUTPUT_STDOUT : OUTPUT_STDERR;
+        struct output_line note = {0, stream, q->wait_note, strlen(q->wait_note), true};
         if (first == 0)
             (void)on_line(&note, q);
         return ERR_OK;
@@ -110,7 +111,7 @@ static enum err_code count_lines(struct log_request *q, enum output_select selec
 {
     if (q->wait_note == NULL)
         return output_read(q->folder, select, 0, 0, NULL, NULL, total, &q->err);
-    *total = select == OUTPUT_ONLY_STDOUT ? 0 : 1;
+    *total = select == (app_note_on_stdout(q->kind) ? OUTPUT_ONLY_STDERR : OUTPUT_ONLY_STDOUT) ? 0 : 1;
     return ERR_OK;
 }
 

@@ -75,6 +75,8 @@ class HearthEnd:
         self.welcomes = 0
         self.boot = None
         self.acknowledge = True  # False: results are taken, but not acknowledged
+        self.reading = threading.Event()  # cleared: nothing more is taken from the connection
+        self.reading.set()
         self.refuse = None  # a refusal to answer instead of a welcome
         self.last_seqs = []
         self._open = {}  # what is repeated after each welcome: (type, id) → message
@@ -167,6 +169,7 @@ class HearthEnd:
                 return
             message = json.loads(line, parse_constant=self._no_constant)
             message["_at"] = time.time()
+            self.reading.wait(LIMIT_S)
             with self._changed:
                 if self._connection is not connection:
                     return  # what comes after a crash is not read

@@ -267,18 +267,16 @@ def test_a_refusal_for_now_is_asked_again_and_a_final_one_is_final(end, calls):
 
 def test_a_server_that_does_not_read_holds_up_nobody(end, calls):
     """Large messages wait for the socket without a thread that waits with them."""
-    gate = threading.Event()
-    take = end._take
-    end._take = lambda connection, message: (gate.wait(60), take(connection, message))
     end.listen()
     end.until(lambda: end.welcomes == 1, "the connection")
+    end.reading.clear()
     begin = time.monotonic()
     for n in range(30):
         calls.link.send({"t": "large", "n": n, "text": "x" * (1 << 20)})
         calls.link.tell({"t": "unimportant"})
     assert time.monotonic() - begin < 20
     assert end.of_type("large") == []
-    gate.set()
+    end.reading.set()
     end.wait("large", n=29)
     assert [m["n"] for m in end.of_type("large")] == list(range(30))
 

@@ -1,34 +1,53 @@
 """The stream of a session's events: server-sent events of its state and its statements."""
 
+import contextlib
 import json
+import socket
 import threading
 
 import pytest
 
+import wire
 from harness import until
 from sessions import STATEMENT_KEYS, create
 
 
 class Stream:
-    """Reads GET /sessions/{id}/events on a thread of its own."""
+    """Reads GET /sessions/{id}/events on a thread of its own, from a socket that another one may shut."""
 
     def __init__(self, session):
         self.events, self.ended = [], threading.Event()
-        self.answer = session.get("/events", stream=True, headers={"Accept": "text/event-stream"}, timeout=120)
-        assert self.answer.status_code == 200, self.answer.text
+        self.socket = wire.connect(session.server, 120)
+        self.socket.sendall(wire.request("GET", f"/sessions/{session.id}/events", Accept="text/event-stream"))
+        self.stream = self.socket.makefile("rb")
+        self.status = int(self.stream.readline().split()[1])
+        self.headers = {}
+        while (line := self.stream.readline().decode().strip()) != "":
+            name, _, value = line.partition(": ")
+            self.headers[name.lower()] = value
+        assert (self.status, self.headers.get("transfer-encoding")) == (200, "chunked"), self.headers
         threading.Thread(target=self.read, daemon=True).start()
+
+    def lines(self):
+        """The lines of the body, out of its chunks."""
+        rest = b""
+        while size := int(self.stream.readline() or b"0", 16):
+            rest += self.stream.read(size)
+            self.stream.readline()
+            *whole, rest = rest.split(b"\n")
+            yield from (line.decode() for line in whole)
 
     def read(self):
         event = {}
-        for line in self.answer.iter_lines(chunk_size=1):
-            line = line.decode()
-            if line == "":
-                if "data" in event:
-                    self.events.append((event.get("event"), json.loads(event["data"]), event.get("id")))
-                event = {}
-            elif not line.startswith(":"):
-                field, _, value = line.partition(":")
-                event[field] = value.removeprefix(" ")
+        with contextlib.suppress(OSError, ValueError):
+            for line in self.lines():
+                if line == "":
+                    if "data" in event:
+                        self.events.append((event.get("event"), json.loads(event["data"]), event.get("id")))
+                    event = {}
+                elif not line.startswith(":"):
+                    field, _, value = line.partition(":")
+                    event[field] = value.removeprefix(" ")
         self.ended.set()
 
     def wait(self, condition, timeout=20):
@@ -41,14 +60,16 @@ class Stream:
         return [data for name, data, _ in list(self.events) if name == "statement" and data["id"] == number]
 
     def close(self):
-        self.answer.close()
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
 
 
 def test_a_stream_begins_with_the_state_and_ends_with_the_session(queued):
     session = create(queued)
     stream = Stream(session)
-    assert stream.answer.headers["Content-Type"].startswith("text/event-stream")
-    assert "Content-Length" not in stream.answer.headers
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    assert stream.headers["cache-control"] == "no-store" and "content-length" not in stream.headers
     stream.wait(lambda events: events)
     assert stream.events[0][0] == "state" and stream.events[0][1]["state"] == "starting"
     session.delete()
