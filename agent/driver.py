@@ -419,6 +419,7 @@ class Driver:
         spark.sql(
             "select id % 3 k, count(*) n, sum(id) s from range(100) group by 1 order by 1"
         ).collect()
+        spark.range(10).count()  # by other ways than SQL: Scala's reflection alone takes a second
         spark.createDataFrame([(1, "a")], "a int, b string").collect()
         self.on_warming(spark)
         sc.stop()

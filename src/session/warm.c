@@ -14,7 +14,7 @@
 
 #include <string.h>
 
-enum { PROFILES_MAX = 16, COUNT_MAX = 100, RETRY_FIRST_MS = 1000, RETRY_MAX_MS = 5 * 60 * 1000 };
+enum { PROFILES_MAX = 16, COUNT_MAX = 100, RETRY_FIRST_MS = 1000, RETRY_MAX_MS = 5 * 60 * 1000, QUIET_MS = 5000 };
 
 struct profile {
     char *text; /* as it stands in the setting, without the count: "pyspark", "spark@4g" */
@@ -32,6 +32,7 @@ struct warm {
     struct profile profiles[PROFILES_MAX];
     size_t n;
     size_t ready;
+    int64_t quiet_until_ms; /* monotonic; somebody has just been given a driver and works with it */
 };
 
 /* ---- the setting ---- */
@@ -183,8 +184,10 @@ struct app *warm_take(struct warm *w, const struct session_request *request)
     struct choice c = {.warm = w, .request = request};
     if (w->n > 0 && fits_process(request->submission) && fits_files(&request->submission->conf))
         apps_each_warm(w->sessions->options.apps, consider, &c);
-    if (c.best != NULL)
+    if (c.best != NULL) {
         member_of(w, c.best)->given = true;
+        w->quiet_until_ms = clock_mono_ms() + QUIET_MS;
+    }
     return c.best;
 }
 
@@ -269,11 +272,12 @@ void warm_tick(struct warm *w)
     w->ready = c.ready;
     if (c.surplus != NULL)
         app_kill(c.surplus, "not wanted any more (sessions.warm)", NULL, NULL);
-    for (size_t i = 0; i < w->n; i++) {
+    /* A start takes the processors for seconds: not while the first query of a session runs. */
+    for (size_t i = 0; i < w->n && clock_mono_ms() >= w->quiet_until_ms; i++) {
         struct profile *p = &w->profiles[i];
         if ((int64_t)p->alive < p->count && clock_mono_ms() >= p->retry_at_ms) {
             start_member(w, p);
-            return; /* one at a time: each start takes the processors for seconds */
+            return; /* one at a time */
         }
     }
 }

@@ -44,6 +44,7 @@ def test_eight_sessions_on_a_budget_for_four_all_get_their_turn(make_hearth):
         session.wait_state("idle", 120)
         watch()
         assert session.text("1 + 1") == "2"
+    assert made[-1].text("spark.range(3).count()") == "3"
     started = [session.record()["startedAt"] for session in made]
     assert all(a < b for a in started[:4] for b in started[4:]) and started[4:] == sorted(started[4:])
     assert SANITIZED or most < 25 << 20, most

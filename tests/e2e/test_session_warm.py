@@ -24,7 +24,7 @@ def drivers(server):
 
 
 def wait_warm(server):
-    """A member of the pool is ready. Nothing of a client's shows that but its processes at rest and the server's own status."""
+    """A member of the pool is ready."""
     until(lambda: server.status().get("sessions", {}).get("warm", 0) >= 1, 120, lambda: f"a warm driver: {server.status()}")
 
 
@@ -34,15 +34,33 @@ def test_the_pool_is_no_session(warm):
     assert len(drivers(warm)) >= 1
 
 
-def test_a_warm_session_is_idle_at_once_and_counts_soon(warm):
-    wait_warm(warm)
+def seconds_to_idle_and_to_a_count(server):
+    wait_warm(server)
     start = time.monotonic()
-    session = create(warm, kind="pyspark", name="quick", conf={"spark.e2e.mine": "yes", "spark.sql.shuffle.partitions": "3"})
+    session = create(server, kind="pyspark")
     session.wait_state("idle", 10)
     idle = time.monotonic() - start
     assert session.text("spark.range(10).count()") == "10"
     counted = time.monotonic() - start
-    assert idle < 0.3 and counted < 1.3, (idle, counted)
+    assert session.view()["warmStart"] is True
+    session.delete()
+    return idle, counted
+
+
+def test_a_warm_session_is_idle_at_once_and_counts_soon(warm):
+    tries = []
+    for _ in range(5):  # of which one is enough: others may keep this machine busy
+        tries.append(seconds_to_idle_and_to_a_count(warm))
+        if tries[-1][0] < 0.3 and tries[-1][1] < 1.0:
+            return
+    raise AssertionError(f"seconds until idle, until the first count: {tries}")
+
+
+def test_a_warm_session_is_what_its_request_asked_for(warm):
+    wait_warm(warm)
+    session = create(warm, kind="pyspark", name="quick", conf={"spark.e2e.mine": "yes", "spark.sql.shuffle.partitions": "3"})
+    session.wait_state("idle", 10)
+    assert session.view()["warmStart"] is True
     assert session.text("sc.appName, spark.conf.get('spark.e2e.mine'), spark.conf.get('spark.sql.shuffle.partitions')") == "('quick', 'yes', '3')"
     conf = json.loads(session.text("import json; print(json.dumps(dict(sc.getConf().getAll())))"))
     assert conf["spark.master"] == "local[1]" and conf["spark.driver.memory"] == "512m"
@@ -69,6 +87,7 @@ def test_what_does_not_fit_starts_cold(warm):
     wait_warm(warm)
     session = create(warm, kind="pyspark", driverMemory="700m")
     session.wait_state("idle", 60)
+    assert session.view()["warmStart"] is False
     heap = int(session.text("sc._jvm.java.lang.Runtime.getRuntime().maxMemory()"))
     assert 600 << 20 < heap <= 700 << 20
     session.delete()
