@@ -71,7 +71,7 @@ check scripts/fuzz.sh build-fuzz "${FUZZ_SECONDS:-20}"
 
 python=$(scripts/venv.sh) || exit 1
 section "the agent of sessions"
-run_pytest tests/agent
+run_pytest tests/agent -n 2 --dist loadfile
 section "end-to-end tests"
 end_to_end "$PWD/build/hearth"
 section "end-to-end tests, sanitized server"

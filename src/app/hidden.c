@@ -85,6 +85,10 @@ static void on_adopted(const struct err *err, int64_t id, bool replayed, void *a
         swap_texts(&app->info, &a->asked->info);
         app->info.created_ms = a->asked->info.created_ms;
         app->info.warm = false;
+        mem_freep(&app->info.app_id); /* of the context that it warmed up with */
+        mem_freep(&app->info.launcher_state);
+        mem_freep(&app->info.ui_url);
+        app->dirty = true;
         if (app_set_hidden(app, false) != 0)
             log_error("out of memory: a session is listed after the next start only", LOG_I("id", a->id));
         app_changed(app);
