@@ -551,10 +551,12 @@ static void a_driver_beyond_its_memory_limit_is_known_to_have_died_of_it(void **
     rig_start_at(NULL);
     rig_follow_to_end();
     assert_int_equal(rig_wait_guard(), 0);
-    cleanup(buf_clear) struct buf events = BUF(1 << 20);
+    struct buf events = BUF(1 << 20);
     rig_read("events", &events);
-    if (strstr(buf_cstr(&events), "\"limit\"") != NULL)
-        skip(); /* no control groups to be had here */
+    bool no_groups = strstr(buf_cstr(&events), "\"limit\"") != NULL;
+    buf_clear(&events); /* skip() jumps out of here */
+    if (no_groups)
+        skip();
     assert_true(rig.last.oom_killed);
 }
 
