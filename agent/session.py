@@ -96,6 +96,7 @@ class Session:
         driver.on_ready = self._on_context
         driver.on_failed = self._on_context_failed
         signal.signal(signal.SIGTERM, self._note_signal)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # it may have been left ignored
         self._take_wakeups()
         os.register_at_fork(after_in_child=self._abandon)
         _thread("jvm", self._jvm.watch, self._on_jvm_end)

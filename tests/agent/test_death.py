@@ -210,5 +210,5 @@ def test_an_error_of_a_living_gateway_is_no_death(agent):
     begin = time.monotonic()
     output = agent.end.run("spark.range(1).count()\nraise ConnectionRefusedError('mine')")
     assert output["evalue"] == "mine"
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 30
     assert agent.end.text("1") == "1"
