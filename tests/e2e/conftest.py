@@ -134,6 +134,8 @@ def module_hearth(request, tmp_path_factory, spark_home):
         server = harness.Hearth(tmp_path_factory.mktemp("hearth"), spark_home, settings,
                                 java_home=harness.FAKE_JAVA_HOME if fake_java else None)
         made.append(server)
+        if not fake_java:
+            server.take_archive(request.getfixturevalue("spark_server"))
         return server.start()
 
     failures = request.session.testsfailed

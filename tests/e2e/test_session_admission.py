@@ -8,14 +8,10 @@ from sessions import create
 pytestmark = pytest.mark.spark
 
 
-def test_eight_sessions_on_a_budget_for_four_all_get_their_turn(make_hearth):
-    # What one of them is admitted with is known once the first was accepted.
-    probe = make_hearth({"admission.memory": "16g"}).start()
-    one = create(probe, kind="pyspark")
-    memory = one.record()["memory"]
-    one.delete()
+def test_eight_sessions_on_a_budget_for_four_all_get_their_turn(queued, module_hearth):
+    memory = create(queued, kind="pyspark").record()["memory"]  # that one of them is admitted with
     assert 512 << 20 < memory < 4 << 30
-    server = make_hearth({"admission.memory": str(memory * 4 + memory // 2)}).start()
+    server = module_hearth({"admission.memory": str(memory * 4 + memory // 2)})
     made = [create(server, kind="pyspark", name=f"session {i}") for i in range(8)]
     most = 0
 

@@ -23,8 +23,8 @@ def median_ms(action, times=50):
 
 
 @pytest.mark.timeout(600)
-def test_memory_stays_flat_and_pages_stay_quick(make_hearth):
-    server = make_hearth().start()
+def test_memory_stays_flat_and_pages_stay_quick(module_hearth):
+    server = module_hearth()
     session = open_session(server, kind="pyspark")
     session.text("spark.range(3).count()")
     sizes = {}

@@ -69,7 +69,7 @@ def test_four_statements_survive_kill_9_and_each_runs_once(mortal, survivor, tmp
     first = survivor.submit(f"import os, time\n{appending(trace, 'first')}\nwhile not os.path.exists({str(go)!r}): time.sleep(0.02)\n'first'")
     rest = [survivor.submit(f"{appending(trace, word)}\n{word!r}") for word in ("second", "third", "fourth")]
     survivor.wait(first, states=("running",))
-    until(lambda: file_lines(trace), 10, "the first one to be in the midst of it")
+    until(lambda: file_lines(trace), 60, "the first one to be in the midst of it")
     notebooks = [Notebook(mortal, survivor, s["id"]) for s in (first, *rest)]
     time.sleep(0.1)
     mortal.kill9()

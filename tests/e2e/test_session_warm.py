@@ -13,9 +13,7 @@ pytestmark = pytest.mark.spark
 
 @pytest.fixture(scope="module")
 def warm(module_hearth):
-    server = module_hearth({"sessions.warm": "pyspark=1@512m"})
-    until(lambda: server.status()["spark"]["archive"] != "training", 120, "the archive of Spark's classes")
-    return server
+    return module_hearth({"sessions.warm": "pyspark=1@512m"})
 
 
 def drivers(server):

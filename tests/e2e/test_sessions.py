@@ -458,7 +458,7 @@ def test_the_fields_of_a_request_take_effect(spark_server):
 @pytest.mark.spark
 def test_the_log_has_both_streams_and_nothing_of_the_statements(live):
     live.text("print('a secret of the statement')")
-    live.text("import os; _ = os.write(2, b'straight to the stream\\n')")
+    live.text("import os; written = os.write(2, b'straight to the stream\\n')")
     log = until(lambda: (lines := live.log()) and "straight to the stream" in lines and lines, 10, live.log)
     assert log[0] == "stdout: " and log.count("\nstderr: ") == 1
     assert log.index("straight to the stream") > log.index("\nstderr: ")
