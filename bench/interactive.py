@@ -15,6 +15,7 @@ import common
 from harness import until
 
 PAIRS = 5
+WARM_UP = 150  # statements after which the JVM has compiled what each of them needs
 COUNT = "spark.range(10).count()"
 SCRIPT = f"""from pyspark.sql import SparkSession
 import time
@@ -77,7 +78,7 @@ def by_spark_submit(server, script):
 def round_trips(server, session, version):
     wanted = {"pyspark": ("1 + 1", 5, 300), "sql": ("select 1 + 1", 69, 60), "spark": ("1 + 1", 86, 60)}
     for kind, (code, limit, times) in wanted.items():
-        for _ in range(10):
+        for _ in range(WARM_UP):
             run(server, session, code, kind)
         values = [run(server, session, code, kind)[0] * 1000 for _ in range(times)]
         yield common.below(f"Spark {version}: round trip of `{code}` in {kind}, median", common.median(values), "ms", limit)

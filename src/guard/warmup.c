@@ -9,12 +9,14 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 enum {
     LOOK_MS = 15,           /* how often the threads are looked for */
-    LOOK_AT_MOST_MS = 1000, /* a process without them by then is no JVM */
+    LOOK_AT_MOST_MS = 3000, /* a process without them by then is no JVM, and has none */
+    CHILDREN_MAX = 4096,    /* bytes of a list of children */
     WARM_MS = 10 * 1000,    /* time after which the compiler has its normal share again */
     LOWEST = 19,            /* nice value */
 };
@@ -30,7 +32,25 @@ static bool is_compiler(pid_t pid, const char *thread)
     return io_read_file(path, &name, NULL) == ERR_OK && str_starts(buf_cstr(&name), COMPILER);
 }
 
-unsigned guard_warmup_set_priority(pid_t pid, int nice_value)
+static unsigned set_priority(pid_t pid, int nice_value, bool with_children);
+
+/* The JVM of a session is a child of its driver. A thread's children are told with the thread. */
+static unsigned set_priority_of_children(pid_t pid, const char *thread, int nice_value)
+{
+    char path[64];
+    unsigned found = 0;
+    cleanup(buf_clear) struct buf children = BUF(CHILDREN_MAX);
+    (void)snprintf(path, sizeof path, "/proc/%d/task/%.20s/children", (int)pid, thread);
+    if (io_read_file(path, &children, NULL) != ERR_OK)
+        return 0;
+    char *rest = NULL;
+    for (char *word = children.len > 0 ? strtok_r(children.data, " ", &rest) : NULL; word != NULL;
+         word = strtok_r(NULL, " ", &rest))
+        found += set_priority((pid_t)strtol(word, NULL, 10), nice_value, false);
+    return found;
+}
+
+static unsigned set_priority(pid_t pid, int nice_value, bool with_children)
 {
     char path[40];
     unsigned found = 0;
@@ -39,13 +59,22 @@ unsigned guard_warmup_set_priority(pid_t pid, int nice_value)
     if (threads == NULL)
         return 0;
     for (const struct dirent *e = readdir(threads); e != NULL; e = readdir(threads)) {
-        if (e->d_name[0] == '.' || !is_compiler(pid, e->d_name))
+        if (e->d_name[0] == '.')
+            continue;
+        if (with_children)
+            found += set_priority_of_children(pid, e->d_name, nice_value);
+        if (!is_compiler(pid, e->d_name))
             continue;
         found++;
         (void)setpriority(PRIO_PROCESS, (id_t)strtol(e->d_name, NULL, 10), nice_value); /* gone: fine */
     }
     (void)closedir(threads);
     return found;
+}
+
+unsigned guard_warmup_set_priority(pid_t pid, int nice_value)
+{
+    return set_priority(pid, nice_value, true);
 }
 
 static bool can_be_undone(int normal)

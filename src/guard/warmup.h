@@ -30,7 +30,7 @@ struct guard_warmup {
 void guard_warmup_start(struct guard_warmup *w, uv_loop_t *loop, pid_t pid);
 void guard_warmup_stop(struct guard_warmup *w); /* the driver has ended */
 
-/* Sets the nice value of the process's C2 threads; returns how many there were. */
+/* Sets the nice value of the C2 threads of the process and of its children; returns how many there were. */
 unsigned guard_warmup_set_priority(pid_t pid, int nice_value);
 
 #endif
