@@ -50,8 +50,8 @@ enum app_state {
 
 const char *app_state_name(enum app_state state); /* "waiting", … */
 bool app_state_is_end(enum app_state state);
-/* In which stream of its log the reason why it waited stands: with sessions it is standard output, which their clients
- * show first; a batch's standard output is its program's alone. */
+/* In which stream of its log the reason why it waited stands: with sessions it is standard output, which
+ * their clients show first; a batch's standard output is its program's alone. */
 bool app_note_on_stdout(enum app_kind kind);
 const char *app_kind_name(enum app_kind kind); /* "batch", "session" */
 
@@ -74,7 +74,7 @@ struct app_info {
     char *app_id;                    /* Spark's, NULL until known */
     char *reason;                    /* why it waits or how it ended, one sentence; or NULL */
     char *file, *master, *deploy_mode;
-    char *door;                      /* what the door keeps with it: a JSON object, or NULL */
+    char *door;           /* what the door keeps with it: a JSON object, or NULL */
     char *ui_url;         /* Spark's page while it runs, or NULL */
     char *launcher_state; /* last word of Spark's launcher protocol, or NULL */
     char *wait_note;      /* first line of its log when it had to wait, or NULL; see app_note_on_stdout() */
@@ -220,9 +220,9 @@ typedef void app_done_cb(const struct err *err, void *arg);
  * under way all the same). One that has ended stays as it is. */
 void app_kill(struct app *app, const char *reason, app_done_cb *done, void *arg);
 
-/* Takes it off the lists at once, and ends it in the background when it lives; its record and output stay until
- * they are retired. done: it is off the lists on disk (or could not be written, and is listed again; the kill
- * is under way all the same). */
+/* Takes it off the lists at once, and ends it in the background when it lives; its record and output stay
+ * until they are retired. done: it is off the lists on disk (or could not be written, and is listed again;
+ * the kill is under way all the same). */
 void app_dismiss(struct app *app, const char *reason, app_done_cb *done, void *arg);
 
 /* What its driver told of itself by another way than Spark's launcher protocol; NULL: not told. */

@@ -239,8 +239,8 @@ void apps_drop_gone(struct apps *apps)
         if (app->forgotten_ms == 0) { /* a warm one that ended unused */
             app->forgotten_ms = clock_wall_ms();
             app_persist(app, NULL, NULL);
-        } else if (!app->dirty && apps_add_forgotten(apps, app->info.kind, app->info.id,
-                                                     app->info.ended_ms) == 0) {
+        } else if (!app->dirty &&
+                   apps_add_forgotten(apps, app->info.kind, app->info.id, app->info.ended_ms) == 0) {
             app_list_remove(l, app);
             app_leave(app);
         }

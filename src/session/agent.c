@@ -1,5 +1,6 @@
 /*
- * One session's agent: what it tells, what of that is written down, and what it is told after each connection.
+ * One session's agent: what it tells, what of that is written down, and what it is told after each
+ * connection.
  *
  * A message that changes something is acknowledged when its effect is on disk. When the disk refuses, the
  * connection is dropped: the agent comes back and tells everything again from the last acknowledged one.
@@ -76,8 +77,8 @@ static void on_recorded(const struct err *err, int64_t id, bool replayed, void *
     if (session == NULL)
         return;
     if (err->code != ERR_OK) {
-        log_error("what a driver told could not be written; it will tell it again", LOG_I("session", r.session),
-                  LOG_S("why", err->msg));
+        log_error("what a driver told could not be written; it will tell it again",
+                  LOG_I("session", r.session), LOG_S("why", err->msg));
         if (session->link != NULL)
             link_drop(session->link);
         return;
@@ -101,10 +102,13 @@ void agent_record(struct session *session, int64_t seq, const struct store_item 
         return;
     }
     bool job = item != NULL && strcmp(item->type, "job") == 0;
-    *r = (struct record){session->sessions, session->id, seq, job ? ITEM_JOB : ITEM_STATEMENT,
-                         item != NULL ? item->id : -1, item != NULL ? written : NULL};
-    struct store_agent row = {
-        .session = session->id, .boot = session->boot, .last_seq = seq, .facts = facts};
+    *r = (struct record){session->sessions,
+                         session->id,
+                         seq,
+                         job ? ITEM_JOB : ITEM_STATEMENT,
+                         item != NULL ? item->id : -1,
+                         item != NULL ? written : NULL};
+    struct store_agent row = {.session = session->id, .boot = session->boot, .last_seq = seq, .facts = facts};
     store_update_agent(session->sessions->options.store, &row, item, on_recorded, r);
 }
 
@@ -360,7 +364,8 @@ void agent_open(struct session *session)
     if (session->link != NULL || session->sessions->closing)
         return;
     launch_token(session->sessions, session->id, token);
-    session->link = link_session_new(session->sessions->link, session->id, token, session->last_seq, &events, session);
+    session->link =
+        link_session_new(session->sessions->link, session->id, token, session->last_seq, &events, session);
     if (session->link == NULL)
         log_error("out of memory: a driver is not heard now; trying again", LOG_I("session", session->id));
 }

@@ -50,7 +50,8 @@ void expiry_check(struct session *session)
     if (session->ttl_ms > 0 && clock_wall_ms() - info->created_ms >= session->ttl_ms)
         expire(session, "the session was older than", session->ttl_ms, "ttl");
     else if (session->heartbeat_ms > 0 && now - session->touched_ms >= session->heartbeat_ms)
-        expire(session, "no request named the session for", session->heartbeat_ms, "heartbeatTimeoutInSecond");
+        expire(session, "no request named the session for", session->heartbeat_ms,
+               "heartbeatTimeoutInSecond");
     else if (state == SESSION_IDLE && session->idle_timeout_ms > 0 &&
              now - session->active_ms >= session->idle_timeout_ms)
         expire(session, "the session was idle for", session->idle_timeout_ms, "idleTimeout");

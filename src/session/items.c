@@ -16,12 +16,12 @@
 #include <utlist.h>
 
 enum {
-    UNFINISHED_MAX = 20000,   /* of one session */
-    SENT_MAX = 8,             /* statements, and jobs, that the agent has at a time */
-    ENDED_KEPT = 8,           /* results in memory, of each type */
-    REQUEST_KEPT = 4 << 10,   /* bytes */
-    OUTPUT_KEPT = 64 << 10,   /* bytes */
-    OUTPUT_MAX = 64 << 20,    /* bytes */
+    UNFINISHED_MAX = 20000, /* of one session */
+    SENT_MAX = 8,           /* statements, and jobs, that the agent has at a time */
+    ENDED_KEPT = 8,         /* results in memory, of each type */
+    REQUEST_KEPT = 4 << 10, /* bytes */
+    OUTPUT_KEPT = 64 << 10, /* bytes */
+    OUTPUT_MAX = 64 << 20,  /* bytes */
 };
 
 static const char *const type_names[ITEM_TYPES] = {[ITEM_STATEMENT] = "statement", [ITEM_JOB] = "job"};
@@ -95,7 +95,8 @@ static struct item *item_new(enum item_type type, const char *kind, const char *
 static struct item *find(const struct session *session, enum item_type type, int64_t id)
 {
     struct item *item;
-    for (item = session->items[type] != NULL ? session->items[type]->prev : NULL; item != NULL; /* newest first */
+    for (item = session->items[type] != NULL ? session->items[type]->prev : NULL;
+         item != NULL; /* newest first */
          item = item == session->items[type] ? NULL : item->prev)
         if (item->id <= id)
             return item->id == id ? item : NULL;
@@ -161,8 +162,8 @@ static void evict(struct session *session, enum item_type type)
     struct item *item = session->items[type] != NULL ? session->items[type]->prev : NULL;
     while (item != NULL) {
         struct item *older = item == session->items[type] ? NULL : item->prev;
-        if (item->ended_on_disk && (++kept > ENDED_KEPT ||
-                                    (item->output != NULL && strlen(item->output) > OUTPUT_KEPT))) {
+        if (item->ended_on_disk &&
+            (++kept > ENDED_KEPT || (item->output != NULL && strlen(item->output) > OUTPUT_KEPT))) {
             DL_DELETE(session->items[type], item);
             item_free(item);
         }
@@ -220,7 +221,7 @@ static void write_item(struct session *session, const struct item *item)
         return;
     }
     *w = (struct own_write){session->sessions, session->id, item->id, item->type,
-                             item_state_is_end(item->state)};
+                            item_state_is_end(item->state)};
     struct store_item row = row_of(session, item);
     store_update_agent(session->sessions->options.store, NULL, &row, on_own_write, w);
 }
@@ -263,7 +264,7 @@ void items_end(struct session *session, const char *why)
             if (began)
                 item->output = death_output(item, why);
             finish(session, item,
-                   !began                     ? ITEM_CANCELLED
+                   !began                   ? ITEM_CANCELLED
                    : type == ITEM_STATEMENT ? ITEM_AVAILABLE
                                             : ITEM_FAILED,
                    now);
@@ -295,7 +296,8 @@ struct reload {
     enum item_type type;
 };
 
-static void on_reloaded(const struct err *err, const struct store_item *rows, size_t n, int64_t total, void *arg)
+static void on_reloaded(const struct err *err, const struct store_item *rows, size_t n, int64_t total,
+                        void *arg)
 {
     struct reload r = *(struct reload *)arg;
     (void)total;
@@ -465,8 +467,8 @@ static void on_inserted(const struct err *err, int64_t id, bool replayed, void *
 }
 
 enum err_code session_submit(struct session *session, enum item_type type, const char *kind,
-                             const char *request, const struct store_key *key, session_item_cb *done, void *arg,
-                             struct err *err)
+                             const char *request, const struct store_key *key, session_item_cb *done,
+                             void *arg, struct err *err)
 {
     enum session_state state = session_state(session);
     if (!is_alive(state) || (state == SESSION_STARTING && type == ITEM_STATEMENT))
@@ -606,8 +608,8 @@ void session_read_item(struct session *session, enum item_type type, int64_t id,
                        void *arg)
 {
     const struct item *item = find(session, type, id);
-    if (item != NULL && item->request != NULL && (item->output != NULL || !item_state_is_end(item->state) ||
-                                                  item->state == ITEM_CANCELLED)) {
+    if (item != NULL && item->request != NULL &&
+        (item->output != NULL || !item_state_is_end(item->state) || item->state == ITEM_CANCELLED)) {
         struct err ok = {0};
         struct item_view view = item_view_of(item);
         done(&ok, &view, arg);

@@ -2,9 +2,9 @@
  * How a session's driver is started: the agent's files, which are part of this program, are written into a
  * folder of their own; session.json tells the agent who it is and how to start the JVM.
  *
- *     <state>/agent-<hash>/      the agent; the hash is of its text, so that drivers of an older hearth keep theirs
- *     <state>/sessions.secret    32 bytes; with a session's id they make its token
- *     <folder>/session.json      read and removed by the agent
+ *     <state>/agent-<hash>/      the agent; the hash is of its text, so that drivers of an older hearth keep
+ * theirs <state>/sessions.secret    32 bytes; with a session's id they make its token <folder>/session.json
+ * read and removed by the agent
  */
 #include "session/session_internal.h"
 
@@ -76,9 +76,10 @@ static enum err_code read_secret(struct sessions *s, struct err *err)
     if (io_read_file(path, &text, err) != ERR_OK)
         return err->code;
     if (text.len != TOKEN_BYTES)
-        return err_set(err, ERR_INVALID,
-                       "%s has %zu bytes and should have %d; remove it when no session lives, and a new one is made",
-                       path, text.len, TOKEN_BYTES);
+        return err_set(
+            err, ERR_INVALID,
+            "%s has %zu bytes and should have %d; remove it when no session lives, and a new one is made",
+            path, text.len, TOKEN_BYTES);
     memcpy(s->secret, text.data, TOKEN_BYTES);
     return ERR_OK;
 }
@@ -86,8 +87,7 @@ static enum err_code read_secret(struct sessions *s, struct err *err)
 enum err_code launch_prepare(struct sessions *s, struct err *err)
 {
     char hash[2 * HASH_SHOWN + 1];
-    if (!hash_files(hash) ||
-        (s->agent_dir = mem_printf("%s/agent-%s", s->options.state_dir, hash)) == NULL)
+    if (!hash_files(hash) || (s->agent_dir = mem_printf("%s/agent-%s", s->options.state_dir, hash)) == NULL)
         return no_memory(err);
     enum err_code rc = write_files(s->agent_dir, err);
     return rc == ERR_OK ? read_secret(s, err) : rc;
@@ -115,9 +115,10 @@ enum err_code sessions_check_kind(const struct sessions *s, const char *kind, st
     cleanup(mem_freep) char *library = mem_printf("%s/R/lib/SparkR", spark_home(spark));
     if (library != NULL && io_is_dir(library))
         return ERR_OK;
-    return err_set(err, ERR_INVALID,
-                   "sparkr sessions cannot run here: %s/R/lib/SparkR does not exist (Spark's full distribution has it)",
-                   spark_home(spark));
+    return err_set(
+        err, ERR_INVALID,
+        "sparkr sessions cannot run here: %s/R/lib/SparkR does not exist (Spark's full distribution has it)",
+        spark_home(spark));
 }
 
 /* ---- the command ---- */
@@ -151,8 +152,8 @@ static enum err_code find_python(const struct spark *spark, const struct app_lau
                    name);
 }
 
-/* The JVM's command line is spark-submit's, with what only sessions need: a JVM without memory ends and says so
- * instead of living on half dead; and a name. The user's own options stand behind ours and win. */
+/* The JVM's command line is spark-submit's, with what only sessions need: a JVM without memory ends and says
+ * so instead of living on half dead; and a name. The user's own options stand behind ours and win. */
 static void write_java(struct json_out *out, const struct app_launch *launch, const struct strlist *argv)
 {
     const struct strmap *conf = &launch->submission->conf;

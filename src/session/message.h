@@ -44,7 +44,7 @@ enum {
     X(stuck, STUCK, true)                   /* id of a statement that does not yield to cancel */            \
     X(jvm_exit, JVM_EXIT, true)             /* exit_code, signal, lines, files */                            \
     X(warm, WARM, true)                     /* it stands ready to be adopted */                              \
-    X(trouble, TROUBLE, true)               /* error: what is wrong around the driver; NULL: no more */       \
+    X(trouble, TROUBLE, true)               /* error: what is wrong around the driver; NULL: no more */      \
     X(progress, PROGRESS, false)            /* id, progress */                                               \
     X(completions, COMPLETIONS, false)      /* id of the question, candidates */                             \
     X(added, ADDED, false)                  /* id of the question, ok, error */                              \

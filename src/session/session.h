@@ -79,13 +79,13 @@ struct session_request {
     const char *kind;               /* as session_kind_find() gives it */
     /* Spark's side of it; `file`, class and arguments are not looked at, its name is the session's. */
     const struct spark_submission *submission;
-    const char *asked;            /* JSON object: what the door wants to show again; kept unchanged */
-    int64_t idle_timeout_ms;      /* without activity; 0: the setting sessions.idle_timeout */
-    int64_t ttl_ms;               /* since creation; 0: the setting sessions.ttl */
-    int64_t heartbeat_ms;         /* without a request that names it; 0: none */
-    const struct store_key *key;  /* or NULL */
-    bool warm;           /* no session yet: a driver that stands ready (this module's own) */
-    const char *profile; /* which one; NULL for others */
+    const char *asked;           /* JSON object: what the door wants to show again; kept unchanged */
+    int64_t idle_timeout_ms;     /* without activity; 0: the setting sessions.idle_timeout */
+    int64_t ttl_ms;              /* since creation; 0: the setting sessions.ttl */
+    int64_t heartbeat_ms;        /* without a request that names it; 0: none */
+    const struct store_key *key; /* or NULL */
+    bool warm;                   /* no session yet: a driver that stands ready (this module's own) */
+    const char *profile;         /* which one; NULL for others */
 };
 
 /* As apps_submit(); also ERR_INVALID for a kind that cannot run here (sparkr without R or SparkR, with the
@@ -100,7 +100,7 @@ struct session_info {
     const struct app_info *app;
     enum session_state state;
     const char *kind;
-    const char *asked; /* JSON object, as it was given */
+    const char *asked;                             /* JSON object, as it was given */
     int64_t idle_timeout_ms, ttl_ms, heartbeat_ms; /* in force; 0: none */
     int64_t last_activity_ms;                      /* wall time */
     const char *spark_version, *scala_version;     /* of its driver, or NULL until known */
@@ -143,10 +143,10 @@ struct item_view {
     enum item_state state;
     const char *kind;
     const char *request; /* the statement's code, the job's base64 */
-    /* JSON object, NULL until there is one. A statement's: Livy's output. A job's: {"result":…,"error":…}, each
-     * text or null. */
+    /* JSON object, NULL until there is one. A statement's: Livy's output. A job's: {"result":…,"error":…},
+     * each text or null. */
     const char *output;
-    double progress; /* 0 to 1; only grows */
+    double progress;                              /* 0 to 1; only grows */
     int64_t created_ms, started_ms, completed_ms; /* wall time; 0: not yet */
 };
 
@@ -159,8 +159,8 @@ typedef void session_items_cb(const struct err *err, const struct item_view *ite
  * it: statements need idle or busy, jobs may come while it starts. done: it is on disk. The session's
  * activity. `kind` of a statement: one of spark, pyspark, sparkr, sql; of a job: its type as it was sent. */
 enum err_code session_submit(struct session *session, enum item_type type, const char *kind,
-                             const char *request, const struct store_key *key, session_item_cb *done, void *arg,
-                             struct err *err);
+                             const char *request, const struct store_key *key, session_item_cb *done,
+                             void *arg, struct err *err);
 /* done may be called at once. ERR_NOT_FOUND: no such item. */
 void session_read_item(struct session *session, enum item_type type, int64_t id, session_item_cb *done,
                        void *arg);
@@ -182,8 +182,8 @@ typedef void session_completion_cb(const struct err *err, const struct strlist *
 enum err_code session_complete(struct session *session, const char *kind, const char *code, int64_t cursor,
                                session_completion_cb *done, void *arg, struct err *err);
 
-/* `what`: "file", "pyfile" or "jar". done: the driver has it, or says why not (ERR_INVALID). While the session
- * starts it waits; ERR_CONFLICT when it has ended. Activity. */
+/* `what`: "file", "pyfile" or "jar". done: the driver has it, or says why not (ERR_INVALID). While the
+ * session starts it waits; ERR_CONFLICT when it has ended. Activity. */
 enum err_code session_add(struct session *session, const char *what, const char *uri, app_done_cb *done,
                           void *arg, struct err *err);
 

@@ -16,8 +16,8 @@ struct item {
     enum item_type type;
     enum item_state state;
     char *kind;
-    char *request;  /* NULL: in the store only */
-    char *output;   /* NULL: none yet, or in the store only */
+    char *request; /* NULL: in the store only */
+    char *output;  /* NULL: none yet, or in the store only */
     double progress;
     int64_t created_ms, started_ms, completed_ms;
     bool ended_on_disk;
@@ -29,8 +29,8 @@ struct item {
 struct question {
     struct question *prev, *next;
     int64_t id;
-    char *line; /* as it is sent, and sent again to another connection */
-    int64_t deadline_ms; /* monotonic; 0: none */
+    char *line;                           /* as it is sent, and sent again to another connection */
+    int64_t deadline_ms;                  /* monotonic; 0: none */
     session_completion_cb *on_candidates; /* one of these two */
     app_done_cb *on_added;
     void *arg;
@@ -55,8 +55,8 @@ struct session {
     char *kind, *asked, *profile; /* profile: of a driver that stands ready or stood so; or NULL */
     int64_t idle_timeout_ms, ttl_ms, heartbeat_ms;
 
-    enum session_state told; /* as watchers know it */
-    int64_t running_since_ms; /* monotonic; 0: its driver was not seen running */
+    enum session_state told;       /* as watchers know it */
+    int64_t running_since_ms;      /* monotonic; 0: its driver was not seen running */
     int64_t active_ms, touched_ms; /* monotonic */
     int64_t active_wall_ms;
 
@@ -68,8 +68,8 @@ struct session {
     bool adopt_loading; /* the message that makes a warm driver a session's is being made */
 
     struct item *items[ITEM_TYPES];
-    size_t unfinished;      /* items that wait or run */
-    int64_t statements;     /* accepted so far */
+    size_t unfinished;  /* items that wait or run */
+    int64_t statements; /* accepted so far */
     struct question *questions;
     struct session_watcher *watchers;
 };
@@ -101,8 +101,8 @@ char *session_door(const char *kind, const char *asked, int64_t idle_timeout_ms,
 
 /* items.c */
 bool items_restore(struct session *session, const struct store_item *row); /* false: out of memory */
-void items_resend(struct session *session); /* to a new connection */
-void items_pump(struct session *session);   /* sends what may go now */
+void items_resend(struct session *session);                                /* to a new connection */
+void items_pump(struct session *session);                                  /* sends what may go now */
 /* The driver has ended: everything that waits or runs gets its end. */
 void items_end(struct session *session, const char *why);
 void items_free(struct session *session);
@@ -114,7 +114,7 @@ void items_on_progress(struct session *session, int64_t id, double progress);
 struct item_view item_view_of(const struct item *item);
 
 /* agent.c: what goes over the link */
-void agent_open(struct session *session); /* its end of the link; fine when it has one */
+void agent_open(struct session *session);  /* its end of the link; fine when it has one */
 void agent_adopt(struct session *session); /* tells a driver that stood ready whose it is now */
 void agent_shutdown(struct session *session);
 void agent_cancel(struct session *session, enum item_type type, int64_t id);
@@ -135,7 +135,7 @@ void questions_on_added(struct session *session, int64_t id, bool ok, const char
 
 /* launch.c: how a session's driver is started */
 enum err_code launch_prepare(struct sessions *s, struct err *err); /* the agent's files, the secret */
-app_build_fn launch_build;                                        /* arg: struct sessions */
+app_build_fn launch_build;                                         /* arg: struct sessions */
 void launch_token(const struct sessions *s, int64_t id, unsigned char token[TOKEN_BYTES]);
 
 /* expiry.c */

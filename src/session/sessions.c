@@ -19,8 +19,9 @@
 enum { TICK_MS = 1000, DOOR_MAX = 64 << 20, DOOR_DEPTH = 32 };
 
 static const char *const state_names[SESSION_STATES] = {
-    [SESSION_STARTING] = "starting",           [SESSION_IDLE] = "idle",   [SESSION_BUSY] = "busy",
-    [SESSION_SHUTTING_DOWN] = "shutting_down", [SESSION_ERROR] = "error", [SESSION_DEAD] = "dead",
+    [SESSION_STARTING] = "starting", [SESSION_IDLE] = "idle",
+    [SESSION_BUSY] = "busy",         [SESSION_SHUTTING_DOWN] = "shutting_down",
+    [SESSION_ERROR] = "error",       [SESSION_DEAD] = "dead",
     [SESSION_KILLED] = "killed",
 };
 
@@ -264,8 +265,8 @@ static void remove_uploads(const struct session *session)
 {
     struct err err = {0};
     char *folder = session_upload_folder(session);
-    if (folder != NULL && (!io_exists(folder) || work_run(session->sessions->options.loop, remove_run, mem_free,
-                                                          folder, &err) != ERR_OK))
+    if (folder != NULL && (!io_exists(folder) || work_run(session->sessions->options.loop, remove_run,
+                                                          mem_free, folder, &err) != ERR_OK))
         mem_free(folder);
 }
 
@@ -371,7 +372,8 @@ static enum err_code submit(struct sessions *s, const struct app_request *reques
     if (c == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     *c = (struct creation){s, session_new(s, request->door, err), done, arg};
-    enum err_code rc = c->session != NULL ? apps_submit(s->options.apps, request, on_submitted, c, err) : err->code;
+    enum err_code rc =
+        c->session != NULL ? apps_submit(s->options.apps, request, on_submitted, c, err) : err->code;
     if (rc != ERR_OK) {
         session_free(c->session);
         mem_free(c);
@@ -382,12 +384,13 @@ static enum err_code submit(struct sessions *s, const struct app_request *reques
 static enum err_code check_submission(const struct session_request *request, struct err *err)
 {
     const struct spark_submission *s = request->submission;
-    const char *mode = s->deploy_mode != NULL ? s->deploy_mode : strmap_get(&s->conf, "spark.submit.deployMode");
+    const char *mode =
+        s->deploy_mode != NULL ? s->deploy_mode : strmap_get(&s->conf, "spark.submit.deployMode");
     if (mode == NULL || strcmp(mode, "client") == 0)
         return ERR_OK;
-    return err_set(err, ERR_INVALID,
-                   "deployMode is '%.100s'; the driver of a session runs where hearth runs: it must be client",
-                   mode);
+    return err_set(
+        err, ERR_INVALID,
+        "deployMode is '%.100s'; the driver of a session runs where hearth runs: it must be client", mode);
 }
 
 /* An application's request for a session; false: out of memory. */
@@ -395,9 +398,11 @@ static bool make_app_request(const struct sessions *s, const struct session_requ
                              struct app_request *ret, char **ret_door)
 {
     const struct settings *settings = s->options.settings;
-    int64_t idle = request->idle_timeout_ms != 0 ? request->idle_timeout_ms : settings->sessions.idle_timeout_ms;
+    int64_t idle =
+        request->idle_timeout_ms != 0 ? request->idle_timeout_ms : settings->sessions.idle_timeout_ms;
     int64_t ttl = request->ttl_ms != 0 ? request->ttl_ms : settings->sessions.ttl_ms;
-    *ret_door = session_door(request->kind, request->asked, idle, ttl, request->heartbeat_ms, request->profile);
+    *ret_door =
+        session_door(request->kind, request->asked, idle, ttl, request->heartbeat_ms, request->profile);
     *ret = (struct app_request){
         .kind = APP_SESSION,
         .owner = request->owner,

@@ -14,7 +14,13 @@
 
 #include <string.h>
 
-enum { PROFILES_MAX = 16, COUNT_MAX = 100, RETRY_FIRST_MS = 1000, RETRY_MAX_MS = 5 * 60 * 1000, QUIET_MS = 5000 };
+enum {
+    PROFILES_MAX = 16,
+    COUNT_MAX = 100,
+    RETRY_FIRST_MS = 1000,
+    RETRY_MAX_MS = 5 * 60 * 1000,
+    QUIET_MS = 5000
+};
 
 struct profile {
     char *text; /* as it stands in the setting, without the count: "pyspark", "spark@4g" */
@@ -51,17 +57,20 @@ static enum err_code read_profile(struct profile *p, const char *text, struct er
     const char *at = equals != NULL ? strchr(equals, '@') : NULL;
     uint64_t bytes = 0;
     struct err ignored = {0};
-    cleanup(mem_freep) char *count =
-        equals == NULL ? NULL : at != NULL ? mem_strndup(equals + 1, (size_t)(at - equals - 1)) : mem_strdup(equals + 1);
+    cleanup(mem_freep) char *count = equals == NULL ? NULL
+                                     : at != NULL   ? mem_strndup(equals + 1, (size_t)(at - equals - 1))
+                                                    : mem_strdup(equals + 1);
     p->kind = equals != NULL ? mem_strndup(text, (size_t)(equals - text)) : NULL;
     p->memory = at != NULL ? mem_strdup(at + 1) : NULL;
-    if (p->kind == NULL || count == NULL || (strcmp(p->kind, "pyspark") != 0 && strcmp(p->kind, "spark") != 0) ||
+    if (p->kind == NULL || count == NULL ||
+        (strcmp(p->kind, "pyspark") != 0 && strcmp(p->kind, "spark") != 0) ||
         parse_i64(count, 0, COUNT_MAX, &p->count, &ignored) != ERR_OK ||
         (p->memory != NULL && parse_size(p->memory, 1 << 20, &bytes, &ignored) != ERR_OK))
-        return err_set(err, ERR_INVALID,
-                       "sessions.warm has '%.100s'; each entry is KIND=COUNT or KIND=COUNT@MEMORY, KIND pyspark or "
-                       "spark, COUNT 0 to %d, MEMORY as in 2g",
-                       text, COUNT_MAX);
+        return err_set(
+            err, ERR_INVALID,
+            "sessions.warm has '%.100s'; each entry is KIND=COUNT or KIND=COUNT@MEMORY, KIND pyspark or "
+            "spark, COUNT 0 to %d, MEMORY as in 2g",
+            text, COUNT_MAX);
     p->text = p->memory != NULL ? mem_printf("%s@%s", p->kind, p->memory) : mem_strdup(p->kind);
     return p->text != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
 }
@@ -75,8 +84,8 @@ enum err_code warm_new(struct sessions *s, struct warm **ret, struct err *err)
     w->sessions = s;
     enum err_code rc = entries->n <= PROFILES_MAX
                            ? ERR_OK
-                           : err_set(err, ERR_INVALID, "sessions.warm has %zu entries, the limit is %d", entries->n,
-                                     PROFILES_MAX);
+                           : err_set(err, ERR_INVALID, "sessions.warm has %zu entries, the limit is %d",
+                                     entries->n, PROFILES_MAX);
     for (size_t i = 0; rc == ERR_OK && i < entries->n; i++)
         rc = read_profile(&w->profiles[w->n++], entries->items[i], err);
     if (rc != ERR_OK) {
@@ -115,12 +124,14 @@ static struct session *member_of(const struct warm *w, const struct app *app)
 static bool fits_process(const struct spark_submission *s)
 {
     static const char *const of_the_process[] = {
-        "spark.driver.extraJavaOptions", "spark.driver.defaultJavaOptions", "spark.driver.extraClassPath",
-        "spark.driver.extraLibraryPath", "spark.driver.memoryOverhead",     "spark.driver.memoryOverheadFactor",
-        "spark.pyspark.python",          "spark.pyspark.driver.python",     "spark.jars.packages",
-        "spark.jars.repositories",       "spark.jars.excludes",             "spark.jars.ivy",
-        "spark.jars.ivySettings",        "spark.driver.userClassPathFirst", "spark.kerberos.principal",
-        "spark.kerberos.keytab",
+        "spark.driver.extraJavaOptions", "spark.driver.defaultJavaOptions",
+        "spark.driver.extraClassPath",   "spark.driver.extraLibraryPath",
+        "spark.driver.memoryOverhead",   "spark.driver.memoryOverheadFactor",
+        "spark.pyspark.python",          "spark.pyspark.driver.python",
+        "spark.jars.packages",           "spark.jars.repositories",
+        "spark.jars.excludes",           "spark.jars.ivy",
+        "spark.jars.ivySettings",        "spark.driver.userClassPathFirst",
+        "spark.kerberos.principal",      "spark.kerberos.keytab",
     };
     for (size_t i = 0; i < sizeof of_the_process / sizeof *of_the_process; i++)
         if (strmap_get(&s->conf, of_the_process[i]) != NULL)
@@ -152,8 +163,8 @@ static bool same_memory(const char *a, const char *b)
     uint64_t b_bytes = 2;
     if (a == NULL || b == NULL)
         return a == b;
-    return parse_size(a, 1 << 20, &a_bytes, NULL) == ERR_OK && parse_size(b, 1 << 20, &b_bytes, NULL) == ERR_OK &&
-           a_bytes == b_bytes;
+    return parse_size(a, 1 << 20, &a_bytes, NULL) == ERR_OK &&
+           parse_size(b, 1 << 20, &b_bytes, NULL) == ERR_OK && a_bytes == b_bytes;
 }
 
 struct choice {
@@ -186,6 +197,7 @@ struct app *warm_take(struct warm *w, const struct session_request *request)
         apps_each_warm(w->sessions->options.apps, consider, &c);
     if (c.best != NULL) {
         member_of(w, c.best)->given = true;
+        w->ready -= w->ready > 0;
         w->quiet_until_ms = clock_mono_ms() + QUIET_MS;
     }
     return c.best;
@@ -244,7 +256,7 @@ static void count(struct app *app, void *arg)
         return;
     if (app_state_is_end(info->state)) {
         if (p != NULL && member != NULL && !member->agent.warm && p->retry_at_ms < clock_mono_ms()) {
-            p->retry_ms = p->retry_ms == 0                   ? RETRY_FIRST_MS
+            p->retry_ms = p->retry_ms == 0                 ? RETRY_FIRST_MS
                           : p->retry_ms * 2 < RETRY_MAX_MS ? p->retry_ms * 2
                                                            : RETRY_MAX_MS;
             p->retry_at_ms = clock_mono_ms() + p->retry_ms;

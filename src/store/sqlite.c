@@ -75,8 +75,9 @@ static const char *const sql[STATEMENTS] = {
                       "facts = coalesce(excluded.facts, facts) WHERE boot = excluded.boot "
                       "AND excluded.last_seq <= last_seq + 1",
     [SQL_AGENT_REMOVE] = "DELETE FROM agent WHERE session = ?1",
-    [SQL_AGENTS] = "SELECT session, boot, last_seq, facts, (SELECT count(*) FROM item WHERE item.session = agent.session"
-                   " AND type = 'statement') FROM agent ORDER BY session",
+    [SQL_AGENTS] =
+        "SELECT session, boot, last_seq, facts, (SELECT count(*) FROM item WHERE item.session = agent.session"
+        " AND type = 'statement') FROM agent ORDER BY session",
 };
 
 enum err_code db_error(struct db *d, struct err *err, const char *doing)

@@ -67,9 +67,9 @@ struct store_item {
 /* What is known of the driver-side process of a session. */
 struct store_agent {
     int64_t session;
-    const char *boot;  /* names the process */
-    int64_t last_seq;  /* of the last durable message of it that is in the store */
-    const char *facts; /* JSON: what it told of itself; NULL: nothing yet */
+    const char *boot;   /* names the process */
+    int64_t last_seq;   /* of the last durable message of it that is in the store */
+    const char *facts;  /* JSON: what it told of itself; NULL: nothing yet */
     int64_t statements; /* how many its session has; only read */
 };
 
@@ -126,7 +126,8 @@ void store_insert_item(struct store *s, const struct store_item *item, const str
 /* Writes in one step the row of an agent, and state, output, started_ms and completed_ms of an item; one of
  * the two may be NULL. The agent's row is made when there is none; its last_seq never falls, and its facts
  * stay when the new ones are NULL. Nothing is changed with ERR_CONFLICT: the stored agent has another boot,
- * or a message between its last one and this one is missing; and with ERR_NOT_FOUND: there is no such session or item. `id` is the item's, without one the session's. */
+ * or a message between its last one and this one is missing; and with ERR_NOT_FOUND: there is no such session
+ * or item. `id` is the item's, without one the session's. */
 void store_update_agent(struct store *s, const struct store_agent *agent, const struct store_item *item,
                         store_cb *done, void *arg);
 
