@@ -554,7 +554,8 @@ def test_ctrl_c_cancels_the_running_statement_and_the_prompt_comes_back(session,
     terminal.type("\x03")
     terminal.enter("x", "pyspark> ")
     terminal.see("x\n")
-    assert [s["state"] for s in session.statements] == ["cancelled", "cancelling", "available"]
+    until(lambda: [s["state"] for s in session.statements] == ["cancelled", "cancelling", "available"], 20,
+          lambda: f"the third statement: {session.statements}")
 
 
 def test_tab_completes_names(session, at_terminal):

@@ -136,6 +136,7 @@ def test_what_python_shows(live, code, text):
 def test_pythons_definitions_persist(live):
     live.text("kept = 41\ndef more(): return kept + 1")
     assert live.text("more()") == "42"
+    live.text("globals().pop('_', None)")  # one that a loop left hides the shell's
     live.text("5 * 5")
     assert live.text("_ + 1") == "26"
 
