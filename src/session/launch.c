@@ -207,7 +207,6 @@ static enum err_code write_plan(const struct sessions *s, const struct app_launc
     json_out_int(&out, "outputLimit", settings->sessions.output_limit);
     json_out_int(&out, "spoolLimit", SPOOL_LIMIT);
     json_out_int(&out, "orphanTimeoutMs", settings->sessions.orphan_timeout_ms);
-    json_out_int(&out, "cancelTimeoutMs", settings->sessions.cancel_timeout_ms);
     json_out_end_object(&out);
     if (buf_check(&text, err) != ERR_OK)
         return err->code;

@@ -318,7 +318,6 @@ class Agent:
             "outputLimit": 16 << 20,
             "spoolLimit": 64 << 20,
             "orphanTimeoutMs": 3600000,
-            "cancelTimeoutMs": 30000,
         }
         self.config_file = end.folder / "session.json"
         self.config_file.write_text(json.dumps(dict(config, **settings)))
