@@ -137,6 +137,19 @@ const struct option settings_options[] = {
     FLAG("sessions.idle_with_context", sessions.idle_with_context, "false",
          "Let a session be idle only when its SparkContext stands; otherwise it takes code earlier."),
 
+    LIST("clusters.watch", clusters.watch, "",
+         "Standalone clusters to watch, as NAME=MASTERS or NAME=MASTERS@PERIOD: "
+         "main=spark://a:7077,b:7077, test=spark://c:7077@30s."),
+    TIME("clusters.period", clusters.period_ms, "5s", 100, HOUR,
+         "How often the state of a watched cluster is read when its entry does not say it."),
+    TEXT("clusters.secrets_file", clusters.secrets_file, "",
+         "A file of lines NAME:SECRET, the spark.authenticate.secret of watched clusters."),
+    CHOICE("clusters.submission", clusters.submission, "rpc", "rpc rest",
+           "How drivers in cluster deploy mode reach a standalone master: rpc (the REST submission server "
+           "when RPC is refused), or rest only."),
+    COUNT("clusters.rest_port", clusters.rest_port, "6066", 1, 65535,
+          "Port of a master's REST submission server when the master does not tell it."),
+
     TIME("retain.age", retain.age_ms, "30d", SECOND, 3650 * DAY,
          "How long an ended application stays listed."),
     COUNT("retain.count", retain.count, "10000", 1, 10000000,

@@ -74,6 +74,13 @@ struct settings {
         bool idle_with_context;
     } sessions;
     struct {
+        struct strlist watch;
+        int64_t period_ms;
+        char *secrets_file;
+        char *submission; /* rpc, rest */
+        int64_t rest_port;
+    } clusters;
+    struct {
         int64_t age_ms;
         int64_t count;
     } retain;

@@ -1,0 +1,51 @@
+/*
+ * An HTTP client on the loop: libcurl's multi interface, many requests at once, connections kept.
+ *
+ * Lifetime   http_client_new() .. http_client_free().
+ * Thread     loop thread only.
+ */
+#ifndef HEARTH_LOOP_HTTP_CLIENT_H
+#define HEARTH_LOOP_HTTP_CLIENT_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct http_client; /* opaque */
+struct http_call;   /* opaque */
+
+struct http_client *http_client_new(uv_loop_t *loop); /* NULL: out of memory */
+/* Ends what is under way without callbacks. The memory goes once the loop has run. NULL is fine. */
+void http_client_free(struct http_client *c);
+
+struct http_call_options {
+    const char *method;         /* "GET", "POST", "PUT", "DELETE" */
+    const char *url;            /* http or https */
+    const char *const *headers; /* "Name: value", NULL-terminated; NULL: none */
+    const char *body;           /* NULL: none */
+    size_t body_len;
+    int64_t timeout_ms; /* for the whole call */
+    size_t answer_max;  /* bytes of the answer's body */
+};
+
+struct http_result {
+    int status;               /* 0: no answer, err tells */
+    const char *content_type; /* or NULL */
+    const char *body;         /* NUL-terminated, never NULL */
+    size_t len;
+    struct err err; /* ERR_IO no connection or it broke, ERR_TIMEOUT, ERR_TOO_LARGE, ERR_INVALID a URL */
+};
+
+typedef void http_call_cb(const struct http_result *result, void *arg);
+
+/* The callback comes exactly once, never before return, unless the call is cancelled. Proxies of the
+ * environment (http_proxy, no_proxy) are honoured except for loopback addresses. Redirects are not followed.
+ * NULL: out of memory. */
+struct http_call *http_call_start(struct http_client *c, const struct http_call_options *options,
+                                  http_call_cb *done, void *arg);
+/* The callback does not come any more. Not after it came. */
+void http_call_cancel(struct http_call *call);
+
+#endif
