@@ -15,7 +15,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,14 +42,13 @@ enum frame_result {
 
 struct frame_reader {
     struct buf in;
-    size_t taken; /* bytes of `in` that the frame given last occupies */
+    size_t taken; /* bytes of `in` that the frames given so far occupy */
     size_t max;   /* largest frame, bytes */
-    bool broken;
 };
 
 void frame_reader_init(struct frame_reader *r, size_t max);
 void frame_reader_clear(struct frame_reader *r);
-/* Takes a copy. ERR_NOMEM. */
+/* Takes a copy. Take all frames before the next piece is fed: nothing else bounds what is held. ERR_NOMEM. */
 enum err_code frame_reader_feed(struct frame_reader *r, const void *bytes, size_t n, struct err *err);
 /* The next frame of one of the four types. Frames of other types are broken; err is set with FRAME_BROKEN
  * only. */
