@@ -5,6 +5,7 @@
 #include "base/strs.h"
 #include "cmd/cmd.h"
 #include "cmd/table.h"
+#include "loop/http_client.h"
 
 #include <curl/curl.h>
 #include <stdint.h>
@@ -57,14 +58,6 @@ static int on_progress(void *arg, curl_off_t down, curl_off_t down_now, curl_off
     return c->stop != NULL && *c->stop; /* true ends the transfer */
 }
 
-/* A proxy from the environment is meant for the world outside. */
-static bool is_this_machine(const char *base)
-{
-    const char *host = strstr(base, "://");
-    host = host != NULL ? host + 3 : base;
-    return str_starts(host, "127.") || str_starts(host, "localhost") || str_starts(host, "[::1]");
-}
-
 static void set_identity(struct client *c)
 {
     char *colon = c->user != NULL ? strchr(c->user, ':') : NULL;
@@ -89,7 +82,7 @@ static void set_options(struct client *c)
     curl_easy_setopt(c->curl, CURLOPT_NOPROGRESS, 0L);
     curl_easy_setopt(c->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(c->curl, CURLOPT_XFERINFODATA, c);
-    if (is_this_machine(c->base))
+    if (http_url_is_loopback(c->base))
         curl_easy_setopt(c->curl, CURLOPT_NOPROXY, "*");
     set_identity(c);
 }

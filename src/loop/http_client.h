@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <uv.h>
@@ -32,20 +33,27 @@ struct http_call_options {
 
 struct http_result {
     int status;               /* 0: no answer, err tells */
+    bool sent;                /* it was sent, or a part of it: without an answer it may still be acted upon */
     const char *content_type; /* or NULL */
     const char *body;         /* NUL-terminated, never NULL */
     size_t len;
-    struct err err; /* ERR_IO no connection or it broke, ERR_TIMEOUT, ERR_TOO_LARGE, ERR_INVALID a URL */
+    struct err err; /* ERR_IO no connection or it broke, ERR_TIMEOUT, ERR_TOO_LARGE, ERR_INVALID a URL; the
+                       words do not name the URL */
 };
 
 typedef void http_call_cb(const struct http_result *result, void *arg);
 
-/* The callback comes exactly once, never before return, unless the call is cancelled. Proxies of the
- * environment (http_proxy, no_proxy) are honoured except for loopback addresses. Redirects are not followed.
- * NULL: out of memory. */
+/* The callback comes exactly once, never before return, unless the call is cancelled; it may start and cancel
+ * other calls, and free the client. The options are copied. A request goes out at most once, unless its
+ * method is GET. Proxies of the environment (http_proxy, no_proxy) are honoured except for loopback
+ * addresses. Redirects are not followed. NULL: out of memory. */
 struct http_call *http_call_start(struct http_client *c, const struct http_call_options *options,
                                   http_call_cb *done, void *arg);
 /* The callback does not come any more. Not after it came. */
 void http_call_cancel(struct http_call *call);
+
+/* True when the host of the URL is this machine: proxies of the environment are meant for the world outside.
+ */
+bool http_url_is_loopback(const char *url);
 
 #endif

@@ -1,0 +1,652 @@
+/* The HTTP client against a server in this process that behaves as each test wants it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/strs.h"
+#include "loop/http_client.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PATIENCE_MS = 20000, SOON_MS = 150, ANSWER_MAX = 4096, REQUESTS_MAX = 64 };
+
+/* ---- a server that does what it is told ---- */
+
+enum manner {
+    ANSWERS, /* with `answer`, as often as it is asked */
+    IS_SILENT,
+    CLOSES, /* after a whole request, without a word */
+    ENDS,   /* answers, then closes */
+    FLOODS, /* sends `answer` again and again */
+};
+
+struct server {
+    uv_tcp_t listener;
+    char url[64];
+    enum manner manner;
+    const char *answer;
+    char *requests[REQUESTS_MAX];
+    unsigned n_requests, n_connections, n_open;
+    struct connection *open;
+};
+
+struct connection {
+    uv_tcp_t tcp;
+    struct server *server;
+    struct buf in;
+    struct connection *next;
+};
+
+struct world {
+    uv_loop_t loop;
+    struct server server;
+    struct http_client *client;
+    /* of the last call */
+    unsigned n_done;
+    int status;
+    bool sent;
+    struct err err;
+    char type[64], body[ANSWER_MAX + 1];
+    size_t len;
+    /* what a callback does besides */
+    struct http_call *to_cancel;
+    bool frees_client, starts_another;
+};
+
+static void on_connection_closed(uv_handle_t *handle)
+{
+    struct connection *c = handle->data;
+    struct connection **link = &c->server->open;
+    while (*link != c)
+        link = &(*link)->next;
+    *link = c->next;
+    c->server->n_open--;
+    buf_clear(&c->in);
+    free(c);
+}
+
+static void close_connection(struct connection *c)
+{
+    if (!uv_is_closing((uv_handle_t *)&c->tcp))
+        uv_close((uv_handle_t *)&c->tcp, on_connection_closed);
+}
+
+static void on_written(uv_write_t *write, int status);
+
+static void send_answer(struct connection *c)
+{
+    uv_write_t *write = calloc(1, sizeof *write);
+    uv_buf_t bytes = {.len = strlen(c->server->answer)};
+    memcpy(&bytes.base, &c->server->answer, sizeof bytes.base); /* libuv does not write to it */
+    write->data = c;
+    assert_int_equal(uv_write(write, (uv_stream_t *)&c->tcp, &bytes, 1, on_written), 0);
+}
+
+static void on_written(uv_write_t *write, int status)
+{
+    struct connection *c = write->data;
+    free(write);
+    if (status != 0 || c->server->manner == ENDS)
+        close_connection(c);
+    else if (c->server->manner == FLOODS)
+        send_answer(c);
+}
+
+/* Bytes of the first request that has come whole; 0: none has. */
+static size_t whole_request(const struct connection *c)
+{
+    const char *text = buf_cstr(&c->in);
+    const char *blank = strstr(text, "\r\n\r\n");
+    if (blank == NULL)
+        return 0;
+    const char *length = strstr(text, "Content-Length: ");
+    size_t n = (size_t)(blank - text) + 4;
+    if (length != NULL && length < blank)
+        n += (size_t)atol(length + strlen("Content-Length: "));
+    return c->in.len >= n ? n : 0;
+}
+
+static void take_request(struct connection *c, size_t n)
+{
+    struct server *s = c->server;
+    assert_in_range(s->n_requests, 0, REQUESTS_MAX - 1);
+    s->requests[s->n_requests++] = strndup(buf_cstr(&c->in), n);
+    buf_drop(&c->in, n);
+    switch (s->manner) {
+    case ANSWERS:
+    case ENDS:
+    case FLOODS: send_answer(c); break;
+    case CLOSES: close_connection(c); break;
+    case IS_SILENT: break;
+    }
+}
+
+static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
+{
+    static char bytes[4096];
+    (void)handle;
+    (void)suggested;
+    *ret = uv_buf_init(bytes, sizeof bytes);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
+{
+    struct connection *c = stream->data;
+    size_t whole;
+    if (n < 0) {
+        close_connection(c);
+        return;
+    }
+    buf_add(&c->in, bytes->base, (size_t)n);
+    while (!uv_is_closing((uv_handle_t *)stream) && (whole = whole_request(c)) > 0)
+        take_request(c, whole);
+}
+
+static void on_connection(uv_stream_t *listener, int status)
+{
+    struct server *s = listener->data;
+    struct connection *c = calloc(1, sizeof *c);
+    assert_int_equal(status, 0);
+    c->server = s;
+    c->tcp.data = c;
+    c->next = s->open;
+    s->open = c;
+    s->n_open++;
+    s->n_connections++;
+    buf_init(&c->in, 1 << 20);
+    assert_int_equal(uv_tcp_init(listener->loop, &c->tcp), 0);
+    assert_int_equal(uv_accept(listener, (uv_stream_t *)&c->tcp), 0);
+    assert_int_equal(uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read), 0);
+}
+
+static void server_start(struct server *s, uv_loop_t *loop)
+{
+    struct sockaddr_in address;
+    int size = sizeof address;
+    s->listener.data = s;
+    assert_int_equal(uv_tcp_init(loop, &s->listener), 0);
+    assert_int_equal(uv_ip4_addr("127.0.0.1", 0, &address), 0);
+    assert_int_equal(uv_tcp_bind(&s->listener, (const struct sockaddr *)&address, 0), 0);
+    assert_int_equal(uv_listen((uv_stream_t *)&s->listener, 64, on_connection), 0);
+    assert_int_equal(uv_tcp_getsockname(&s->listener, (struct sockaddr *)&address, &size), 0);
+    (void)snprintf(s->url, sizeof s->url, "http://127.0.0.1:%d/x", ntohs(address.sin_port));
+}
+
+static void server_stop(struct server *s)
+{
+    for (struct connection *c = s->open; c != NULL; c = c->next)
+        close_connection(c);
+    uv_close((uv_handle_t *)&s->listener, NULL);
+}
+
+/* ---- the world ---- */
+
+static int begin(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    assert_int_equal(uv_loop_init(&w->loop), 0);
+    server_start(&w->server, &w->loop);
+    w->client = http_client_new(&w->loop);
+    assert_non_null(w->client);
+    *state = w;
+    return 0;
+}
+
+static int end(void **state)
+{
+    struct world *w = *state;
+    http_client_free(w->client);
+    server_stop(&w->server);
+    assert_int_equal(uv_run(&w->loop, UV_RUN_DEFAULT), 0); /* nothing of the client's is left */
+    assert_int_equal(uv_loop_close(&w->loop), 0);
+    for (unsigned i = 0; i < w->server.n_requests; i++)
+        free(w->server.requests[i]);
+    free(w);
+    assert_int_equal(mem_live(), 0);
+    return 0;
+}
+
+static void on_done(const struct http_result *result, void *arg);
+
+static struct http_call *start(struct world *w, const char *method, const char *url, const char *body)
+{
+    static const char *const json[] = {"Content-Type: application/json", "X-Mark: 7", NULL};
+    struct http_call_options options = {
+        .method = method,
+        .url = url,
+        .headers = json,
+        .body = body,
+        .body_len = body != NULL ? strlen(body) : 0,
+        .timeout_ms = w->server.manner == IS_SILENT ? SOON_MS : PATIENCE_MS,
+        .answer_max = ANSWER_MAX,
+    };
+    return http_call_start(w->client, &options, on_done, w);
+}
+
+static void on_done(const struct http_result *result, void *arg)
+{
+    struct world *w = arg;
+    w->n_done++;
+    w->status = result->status;
+    w->sent = result->sent;
+    w->err = result->err;
+    w->len = result->len;
+    assert_non_null(result->body);
+    assert_in_range(result->len, 0, ANSWER_MAX);
+    assert_int_equal(result->body[result->len], '\0');
+    assert_int_equal(result->status == 0, result->err.code != ERR_OK);
+    memcpy(w->body, result->body, result->len + 1);
+    (void)snprintf(w->type, sizeof w->type, "%s", result->content_type != NULL ? result->content_type : "-");
+    if (w->to_cancel != NULL)
+        http_call_cancel(w->to_cancel);
+    w->to_cancel = NULL;
+    if (w->starts_another)
+        assert_non_null(start(w, "GET", w->server.url, NULL));
+    w->starts_another = false;
+    if (w->frees_client) {
+        http_client_free(w->client);
+        w->client = NULL;
+    }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+/* Lets everything work until n calls have ended. */
+static void until_done(struct world *w, unsigned n)
+{
+    uv_timer_t tick; /* so that the loop wakes up for a look at the clock */
+    int64_t limit = clock_mono_ms() + 2 * PATIENCE_MS;
+    assert_int_equal(uv_timer_init(&w->loop, &tick), 0);
+    assert_int_equal(uv_timer_start(&tick, on_tick, 50, 50), 0);
+    while (w->n_done < n && clock_mono_ms() < limit)
+        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&tick, NULL);
+    (void)uv_run(&w->loop, UV_RUN_NOWAIT);
+    assert_int_equal(w->n_done, n);
+}
+
+static void call(struct world *w, const char *method, const char *body)
+{
+    unsigned n = w->n_done;
+    assert_non_null(start(w, method, w->server.url, body));
+    assert_int_equal(w->n_done, n); /* never before return */
+    until_done(w, n + 1);
+}
+
+#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/x\r\n"
+#define HELLO HEAD "Content-Length: 5\r\n\r\nhello"
+
+/* ---- answers ---- */
+
+static void an_answer_is_told(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    call(w, "GET", NULL);
+    assert_int_equal(w->status, 200);
+    assert_true(w->sent);
+    assert_string_equal(w->body, "hello");
+    assert_string_equal(w->type, "text/x");
+    assert_non_null(strstr(w->server.requests[0], "GET /x HTTP/1.1\r\n"));
+    assert_non_null(strstr(w->server.requests[0], "X-Mark: 7\r\n"));
+}
+
+static void a_body_goes_out_as_it_was_given(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    call(w, "POST", "{\"a\":1}");
+    const char *request = w->server.requests[0];
+    assert_true(str_starts(request, "POST /x "));
+    assert_true(str_ends(request, "\r\n\r\n{\"a\":1}"));
+    assert_non_null(strstr(request, "Content-Type: application/json\r\n"));
+    assert_null(strstr(request, "urlencoded"));
+    call(w, "PUT", "put");
+    assert_true(str_starts(w->server.requests[1], "PUT /x "));
+    assert_true(str_ends(w->server.requests[1], "\r\n\r\nput"));
+}
+
+static void a_request_without_a_body_has_none(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    call(w, "POST", NULL);
+    assert_non_null(strstr(w->server.requests[0], "Content-Length: 0\r\n"));
+    call(w, "DELETE", NULL);
+    assert_true(str_starts(w->server.requests[1], "DELETE /x "));
+    assert_null(strstr(w->server.requests[1], "Content-Length"));
+}
+
+static void an_error_status_is_an_answer(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = "HTTP/1.1 500 Server Error\r\nContent-Length: 4\r\n\r\n<h1>";
+    call(w, "GET", NULL);
+    assert_int_equal(w->status, 500);
+    assert_string_equal(w->body, "<h1>");
+    assert_string_equal(w->type, "-");
+    w->server.answer = "HTTP/1.1 468 \r\nContent-Length: 0\r\n\r\n";
+    call(w, "GET", NULL);
+    assert_int_equal(w->status, 468);
+    assert_string_equal(w->body, "");
+}
+
+static void a_redirect_is_not_followed(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = "HTTP/1.1 302 Found\r\nLocation: /y\r\nContent-Length: 0\r\n\r\n";
+    call(w, "GET", NULL);
+    assert_int_equal(w->status, 302);
+    assert_int_equal(w->server.n_requests, 1);
+}
+
+static void a_connection_is_kept_for_the_next_question(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    for (unsigned i = 0; i < 10; i++)
+        call(w, "GET", NULL);
+    assert_int_equal(w->server.n_connections, 1);
+}
+
+static void a_kept_connection_that_the_server_closed_is_replaced(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    w->server.manner = ENDS;
+    for (unsigned i = 0; i < 5; i++) {
+        call(w, "GET", NULL);
+        assert_int_equal(w->status, 200);
+    }
+}
+
+static void many_calls_run_at_the_same_time(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    for (unsigned i = 0; i < 50; i++)
+        assert_non_null(start(w, "GET", w->server.url, NULL));
+    until_done(w, 50);
+    assert_int_equal(w->server.n_requests, 50);
+}
+
+/* ---- trouble ---- */
+
+static void expect_failure(struct world *w, enum err_code code, bool sent, const char *words)
+{
+    assert_int_equal(w->status, 0);
+    assert_int_equal(w->len, 0);
+    if (w->err.code != code || strstr(w->err.msg, words) == NULL)
+        fail_msg("%d: %s", (int)w->err.code, w->err.msg);
+    assert_int_equal(w->sent, sent);
+}
+
+static void a_server_that_is_not_there(void **state)
+{
+    struct world *w = *state;
+    assert_non_null(start(w, "GET", "http://127.0.0.1:1/", NULL));
+    until_done(w, 1);
+    expect_failure(w, ERR_IO, false, "Connection refused");
+}
+
+static void a_silent_server_is_left_in_time(void **state)
+{
+    struct world *w = *state;
+    w->server.manner = IS_SILENT;
+    int64_t begun = clock_mono_ms();
+    call(w, "GET", NULL);
+    assert_in_range(clock_mono_ms() - begun, SOON_MS, PATIENCE_MS);
+    expect_failure(w, ERR_TIMEOUT, true, "no whole answer within 150 ms");
+}
+
+static void an_answer_without_end_is_cut(void **state)
+{
+    struct world *w = *state;
+    char chunk[1024];
+    memset(chunk, 'x', sizeof chunk - 1);
+    chunk[sizeof chunk - 1] = '\0';
+    char answer[2048];
+    (void)snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\n\r\n%s", chunk);
+    w->server.answer = answer;
+    w->server.manner = FLOODS;
+    call(w, "GET", NULL);
+    expect_failure(w, ERR_TOO_LARGE, true, "larger than 4096 bytes");
+}
+
+static void a_head_without_end_is_cut(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = "HTTP/1.1 100 Continue\r\nX: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n\r\n";
+    w->server.manner = FLOODS;
+    call(w, "GET", NULL);
+    expect_failure(w, ERR_TOO_LARGE, true, "the head of the answer");
+}
+
+static void a_server_that_closes_without_a_word(void **state)
+{
+    struct world *w = *state;
+    w->server.manner = CLOSES;
+    call(w, "GET", NULL);
+    expect_failure(w, ERR_IO, true, "");
+}
+
+static void an_answer_that_breaks_off(void **state)
+{
+    struct world *w = *state;
+    static const char *const broken[] = {
+        "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello",
+        "\1\2\3\4 garbage \xff\xfe\r\n\r\n",
+        "\r\n\r\n",
+    };
+    w->server.manner = ENDS;
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        w->server.answer = broken[i];
+        call(w, "GET", NULL);
+        expect_failure(w, ERR_IO, true, "");
+    }
+}
+
+/* What must not be done twice is not sent on a connection that may have died: libcurl would repeat it. */
+static void a_post_is_sent_once(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    call(w, "GET", NULL);
+    w->server.manner = CLOSES;
+    call(w, "POST", "once");
+    expect_failure(w, ERR_IO, true, "");
+    assert_int_equal(w->server.n_requests, 2);
+}
+
+static void a_url_that_is_none(void **state)
+{
+    struct world *w = *state;
+    static const char *const urls[] = {
+        "", "http://", "ftp://127.0.0.1/", "file:///etc/passwd", "http://[::1/", "http://a b/"};
+    for (unsigned i = 0; i < sizeof urls / sizeof *urls; i++) {
+        assert_non_null(start(w, "GET", urls[i], NULL));
+        until_done(w, i + 1);
+        expect_failure(w, ERR_INVALID, false, "no URL of an HTTP server");
+    }
+}
+
+/* ---- proxies ---- */
+
+static void a_proxy_is_used_for_the_world_outside_only(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    (void)setenv("http_proxy", w->server.url, 1);
+    (void)unsetenv("no_proxy");
+    (void)unsetenv("NO_PROXY");
+    assert_non_null(start(w, "GET", "http://master.invalid:8080/y", NULL));
+    until_done(w, 1);
+    assert_true(str_starts(w->server.requests[0], "GET http://master.invalid:8080/y HTTP/1.1\r\n"));
+    call(w, "GET", NULL);
+    assert_true(str_starts(w->server.requests[1], "GET /x "));
+    (void)unsetenv("http_proxy");
+}
+
+static void loopback_is_known(void **state)
+{
+    (void)state;
+    assert_true(http_url_is_loopback("http://127.0.0.1:8998"));
+    assert_true(http_url_is_loopback("https://127.1.2.3/x"));
+    assert_true(http_url_is_loopback("http://[::1]:8998/x"));
+    assert_true(http_url_is_loopback("http://localhost"));
+    assert_true(http_url_is_loopback("127.0.0.1:8998"));
+    assert_false(http_url_is_loopback("http://10.0.0.1/"));
+    assert_false(http_url_is_loopback("http://127.0.0.1@outside/"));
+    assert_false(http_url_is_loopback("http://localhost.example/"));
+    assert_false(http_url_is_loopback(""));
+}
+
+/* ---- callers that change their mind ---- */
+
+static void a_cancelled_call_is_not_heard_of(void **state)
+{
+    struct world *w = *state;
+    w->server.manner = IS_SILENT;
+    struct http_call *first = start(w, "GET", w->server.url, NULL);
+    http_call_cancel(first); /* before the loop has run */
+    assert_non_null(start(w, "GET", w->server.url, NULL));
+    struct http_call *later = start(w, "POST", w->server.url, "x");
+    while (w->server.n_requests < 2)
+        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    http_call_cancel(later); /* when it was sent */
+    until_done(w, 1);
+}
+
+static void a_callback_may_cancel_another_call(void **state)
+{
+    struct world *w = *state;
+    w->server.manner = IS_SILENT;
+    w->to_cancel = start(w, "GET", w->server.url, NULL);
+    while (w->server.n_requests < 1)
+        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    w->server.manner = ANSWERS;
+    w->server.answer = HELLO;
+    call(w, "GET", NULL);
+    assert_null(w->to_cancel);
+    call(w, "GET", NULL);
+}
+
+static void a_callback_may_start_another_call(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    w->starts_another = true;
+    assert_non_null(start(w, "GET", w->server.url, NULL));
+    until_done(w, 2);
+}
+
+static void a_callback_may_free_the_client_with_calls_under_way(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    w->frees_client = true;
+    for (unsigned i = 0; i < 20; i++)
+        assert_non_null(start(w, "GET", w->server.url, NULL));
+    until_done(w, 1);
+    w->frees_client = false;
+}
+
+static void a_client_may_be_freed_at_any_moment(void **state)
+{
+    struct world *w = *state;
+    w->server.manner = IS_SILENT;
+    for (unsigned turns = 0; turns < 12; turns++) {
+        for (unsigned i = 0; i < 3; i++)
+            assert_non_null(start(w, "GET", w->server.url, NULL));
+        for (unsigned i = 0; i < turns; i++)
+            (void)uv_run(&w->loop, UV_RUN_NOWAIT);
+        http_client_free(w->client);
+        w->client = http_client_new(&w->loop);
+    }
+    assert_int_equal(w->n_done, 0);
+}
+
+/* ---- memory ---- */
+
+static void a_client_survives_a_failing_allocation(void **state)
+{
+    struct world *w = *state;
+    mem_fail_at(1);
+    assert_null(http_client_new(&w->loop));
+    mem_fail_at(0);
+}
+
+static void a_call_survives_every_failing_allocation(void **state)
+{
+    struct world *w = *state;
+    w->server.manner = ANSWERS;
+    w->server.answer = HELLO;
+    bool is_whole = false;
+    for (long n = 1; !is_whole; n++) {
+        struct http_client *kept = w->client;
+        w->client = http_client_new(&w->loop); /* without connections */
+        struct http_call_options options = {
+            .method = "GET", .url = w->server.url, .timeout_ms = SOON_MS, .answer_max = ANSWER_MAX};
+        unsigned done = w->n_done;
+        mem_fail_at(n);
+        struct http_call *c = http_call_start(w->client, &options, on_done, w);
+        if (c != NULL)
+            until_done(w, done + 1);
+        mem_fail_at(0);
+        is_whole = c != NULL && w->err.code == ERR_OK;
+        http_client_free(w->client);
+        w->client = kept;
+        assert_in_range(n, 1, 20);
+    }
+    assert_string_equal(w->body, "hello");
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        T(an_answer_is_told),
+        T(a_body_goes_out_as_it_was_given),
+        T(a_request_without_a_body_has_none),
+        T(an_error_status_is_an_answer),
+        T(a_redirect_is_not_followed),
+        T(a_connection_is_kept_for_the_next_question),
+        T(a_kept_connection_that_the_server_closed_is_replaced),
+        T(many_calls_run_at_the_same_time),
+        T(a_server_that_is_not_there),
+        T(a_silent_server_is_left_in_time),
+        T(an_answer_without_end_is_cut),
+        T(a_head_without_end_is_cut),
+        T(a_server_that_closes_without_a_word),
+        T(an_answer_that_breaks_off),
+        T(a_post_is_sent_once),
+        T(a_url_that_is_none),
+        T(a_proxy_is_used_for_the_world_outside_only),
+        T(loopback_is_known),
+        T(a_cancelled_call_is_not_heard_of),
+        T(a_callback_may_cancel_another_call),
+        T(a_callback_may_start_another_call),
+        T(a_callback_may_free_the_client_with_calls_under_way),
+        T(a_client_may_be_freed_at_any_moment),
+        T(a_client_survives_a_failing_allocation),
+        T(a_call_survives_every_failing_allocation),
+    };
+#undef T
+    (void)signal(SIGPIPE, SIG_IGN); /* the client hangs up on the test's server */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
