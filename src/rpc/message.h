@@ -80,7 +80,8 @@ struct rpc_driver {
     const char *main_class;
     const struct strlist *arguments;
     const struct strmap *environment;
-    const struct strlist *class_path, *library_path, *java_options; /* or NULL: empty */
+    const struct strlist *class_path, *library_path, *java_options;
+    /* each of these five may be NULL: empty */
     const struct rpc_resource *resources;
     size_t n_resources;
 };
@@ -105,7 +106,9 @@ struct rpc_address {
 
 /* Appends the body of a request frame: addresses, endpoint and the message as a Java stream, canonical, so
  * that the same message always has the same bytes. `sender` is NULL for a client that does not listen.
- * ERR_INVALID: a text that is too long for the wire (65,535 bytes), or a part of the message is missing. */
+ * ERR_INVALID: a part of the message is missing, a number does not fit (they are Java's int), a host is no
+ * ASCII or longer than 65,535 bytes, or this node cannot take such a message. `to` is as it was then, and
+ * with ERR_NOMEM and ERR_TOO_LARGE (its limit), too. */
 enum err_code rpc_message_write(const struct rpc_dialect *dialect, const struct rpc_address *sender,
                                 const struct rpc_address *receiver, const struct rpc_message *message,
                                 struct buf *to, struct err *err);
