@@ -8,14 +8,11 @@ static const char *first(const char *a, const char *b)
     return a != NULL && *a != '\0' ? a : b;
 }
 
-bool driver_wants(const struct spark_submission *submission, const char *default_master,
-                  const char *default_deploy_mode)
+bool driver_wants(const struct spark_submission *submission)
 {
     const char *master = first(submission->master, strmap_get(&submission->conf, "spark.master"));
     const char *mode =
         first(submission->deploy_mode, strmap_get(&submission->conf, "spark.submit.deployMode"));
-    master = first(master, default_master);
-    mode = first(mode, default_deploy_mode);
     return master != NULL && str_starts(master, "spark://") && mode != NULL && strcmp(mode, "cluster") == 0;
 }
 

@@ -72,6 +72,8 @@ const char *rpc_node_host(const struct rpc_node *node);
 uint16_t rpc_node_port(const struct rpc_node *node);
 /* "3.4 or 3.5" and the like, as far as its answers have told; NULL: nothing yet. */
 const char *rpc_node_version(const struct rpc_node *node);
+/* "2.12" or "2.13", the Scala that it was built with; NULL: it has not answered yet. */
+const char *rpc_node_scala(const struct rpc_node *node);
 
 /* timeout_ms counts from here on, connecting and authentication included. One-way messages are answered with
  * RPC_VALUE and a NULL value once they were handed to the system. The callback never comes before return. */

@@ -98,6 +98,21 @@ static enum err_code build_open(struct build *b, const struct spark *s,
     return rc;
 }
 
+enum err_code spark_complete_conf(const struct spark *s, const struct spark_submission *submission,
+                                  struct strmap *ret, struct err *err)
+{
+    if (s == NULL)
+        return strmap_copy(ret, &submission->conf) == 0 ? ERR_OK : no_memory(err);
+    cleanup(build_clear) struct build b = {0};
+    enum err_code rc = build_open(&b, s, submission, err);
+    if (rc != ERR_OK)
+        return rc;
+    strmap_clear(ret);
+    *ret = b.conf;
+    b.conf = (struct strmap){0}; /* the caller's now */
+    return ERR_OK;
+}
+
 enum err_code usual_class_path(const struct spark *s, char **ret, struct err *err)
 {
     static const struct spark_submission usual = {0};
@@ -140,13 +155,23 @@ static const struct {
     {400, UINT32_MAX, "-Dderby.connection.requireAuthentication=false"},
 };
 
-int add_fixed_options(const struct spark *s, struct strlist *argv)
+static int add_options_of_version(unsigned version, struct strlist *argv)
 {
     for (size_t i = 0; i < sizeof fixed_options / sizeof *fixed_options; i++)
-        if (s->version_number >= fixed_options[i].since && s->version_number < fixed_options[i].until &&
+        if (version >= fixed_options[i].since && version < fixed_options[i].until &&
             strlist_add(argv, fixed_options[i].option) != 0)
             return -1;
     return 0;
+}
+
+int add_fixed_options(const struct spark *s, struct strlist *argv)
+{
+    return add_options_of_version(s->version_number, argv);
+}
+
+int spark_add_module_options(struct strlist *to)
+{
+    return add_options_of_version(SPARK_3_5, to); /* harmless to the others */
 }
 
 /* Adds the options in `text` (NULL: none); errors say where they come from. */

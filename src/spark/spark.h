@@ -79,4 +79,11 @@ enum err_code spark_estimate(const struct spark *s, const struct spark_submissio
                              uint64_t *ret_memory_bytes, bool *ret_remote, struct err *err);
 void spark_command_clear(struct spark_command *c);
 
+/* For drivers that a cluster starts: the submission's conf completed by conf/spark-defaults.conf, replacing
+ * *ret. `s` may be NULL: nothing is added then. */
+enum err_code spark_complete_conf(const struct spark *s, const struct spark_submission *submission,
+                                  struct strmap *ret, struct err *err);
+/* Appends the options that every JVM of Spark needs on Java 17, whatever its version. -1: out of memory. */
+int spark_add_module_options(struct strlist *to);
+
 #endif

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 
 /* Versions as in version_number. */
-enum { OLDEST_SPARK = 303, SPARK_4_0 = 400, SPARK_4_1 = 401 };
+enum { OLDEST_SPARK = 303, SPARK_3_5 = 305, SPARK_4_0 = 400, SPARK_4_1 = 401 };
 
 struct archive;
 struct training;
@@ -66,8 +66,6 @@ enum err_code load_spark_environment(const char *home, struct strmap *ret, struc
 enum err_code read_setting_file(const char *path, struct buf *into, struct err *err);
 /* properties_parse() of such a file. */
 enum err_code properties_read_file(const char *path, struct strmap *into, struct err *err);
-/* Appends the options in text, split at white space with the quotes and backslashes of a shell. */
-enum err_code options_split(const char *text, struct strlist *into, struct err *err);
 
 /* class_path.c */
 
