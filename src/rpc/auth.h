@@ -30,10 +30,11 @@ enum auth_method {
 enum auth_step {
     AUTH_SEND,   /* *ret holds the body of a request frame: send it, and give its answer to auth_next() */
     AUTH_DONE,   /* authenticated */
-    AUTH_FAILED, /* err tells: the node's answer is not what it must be */
+    AUTH_FAILED, /* err tells: ERR_DENIED when the node does not know the secret, ERR_INTERNAL when this
+                    system's OpenSSL refuses (MD5 under a FIPS policy), others for broken answers */
 };
 
-/* What a test fixes to get golden bytes; NULL: fresh random bytes. */
+/* What a test fixes to get golden bytes; NULL, for all or for each: fresh random bytes. */
 struct auth_random {
     const char *cnonce;          /* SASL */
     const uint8_t *private_key;  /* 32 bytes, AES */
@@ -42,11 +43,12 @@ struct auth_random {
 
 struct auth; /* opaque */
 
-/* NULL: out of memory, or no random bytes. */
+/* `secret` is copied. NULL: out of memory, no random bytes, or a secret above 64 KiB. */
 struct auth *auth_new(enum auth_method method, const char *secret, const struct auth_random *random);
 void auth_free(struct auth *a); /* NULL is fine */
 
-/* First with reply NULL, then with the body of each answer. `to` is appended to with AUTH_SEND only. */
+/* First with reply NULL, then with the body of each answer (any bytes, any length). `to` is appended to with
+ * AUTH_SEND only. Once it is done or failed, every further call fails. */
 enum auth_step auth_next(struct auth *a, const uint8_t *reply, size_t len, struct buf *to, struct err *err);
 
 /* After AUTH_DONE: true when every further byte has to go through the two functions below, in order. */
@@ -54,12 +56,13 @@ bool auth_encrypts(const struct auth *a);
 void auth_encrypt(struct auth *a, uint8_t *bytes, size_t n); /* in place */
 void auth_decrypt(struct auth *a, uint8_t *bytes, size_t n);
 
-/* What the text of a failure frame says about authentication. */
+/* What the text of a failure frame says about authentication. AUTH_UNKNOWN_HERE means something only as the
+ * answer to a handshake: open nodes see a request there that ends too early, and say just that. */
 enum auth_demand {
     AUTH_NOT_THE_POINT, /* the failure is about something else */
-    AUTH_NEEDED,        /* the node wants a handshake and got none */
+    AUTH_NEEDED,        /* the node wants a handshake and got none, or not the one that it wants */
     AUTH_REJECTED,      /* the secret is wrong */
-    AUTH_UNKNOWN_HERE,  /* the node knows no such handshake: it is open, or wants the other one */
+    AUTH_UNKNOWN_HERE,  /* the node knows no handshake: it is open */
 };
 enum auth_demand auth_read_failure(const char *text, size_t len);
 
