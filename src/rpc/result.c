@@ -1,4 +1,4 @@
-/* The words for how a request ended. */
+/* How a request ends, and whether it may be repeated. */
 #include "rpc/rpc.h"
 
 static const char *const names[] = {
@@ -17,4 +17,9 @@ static const char *const names[] = {
 const char *rpc_result_name(enum rpc_result result)
 {
     return names[result];
+}
+
+bool rpc_may_repeat(enum rpc_kind kind)
+{
+    return kind != RPC_SUBMIT_DRIVER && !rpc_is_one_way(kind);
 }

@@ -10,7 +10,8 @@
  *
  * Every request ends with exactly one callback, in the given time, unless rpc_node_free() comes first. Broken
  * frames, a frame above the limit and unknown authentication close the connection and end what is under way
- * on it.
+ * on it. A lost connection ends what is under way on it, too; but what may be repeated, or was not written
+ * yet, is sent once more on a new one.
  *
  * Lifetime   rpc_node_new() .. rpc_node_free(), which may be called from inside a callback; the memory goes
  *            once the loop has run.
@@ -30,7 +31,7 @@
 
 enum rpc_result {
     RPC_VALUE,        /* value */
-    RPC_UNREACHABLE,  /* no connection: the node has seen nothing of the request */
+    RPC_UNREACHABLE,  /* no connection: the node has seen nothing of the request, unless it is uncertain */
     RPC_CLOSED,       /* closed without an answer (TLS? another protocol?) */
     RPC_UNAUTHORIZED, /* the node wants a secret, or another one */
     RPC_NO_ENDPOINT,  /* not this kind of node: "Could not find Master." */
@@ -40,6 +41,12 @@ enum rpc_result {
     RPC_LATE,         /* no answer in time */
     RPC_NOT_SENT,     /* memory was short, or the message is no valid one */
 };
+
+enum { RPC_NODE_REQUESTS_MAX = 1000 }; /* under way at once; more end with RPC_NOT_SENT */
+
+/* True for messages that may be sent again though they may have been acted upon: all that have an answer,
+ * except RPC_SUBMIT_DRIVER. */
+bool rpc_may_repeat(enum rpc_kind kind);
 
 /* A word for programs: "unreachable", "closed", "unauthorized", … "value". */
 const char *rpc_result_name(enum rpc_result result);
