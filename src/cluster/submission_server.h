@@ -59,8 +59,4 @@ struct submission_server_call *submission_server_kill(struct http_client *c, con
                                                       submission_server_cb *done, void *arg);
 void submission_server_cancel(struct submission_server_call *call); /* the callback does not come any more */
 
-/* The meaning of one answer; split off for tests and the fuzzer. *ret_json owns what `ret` points into. */
-void submission_server_read(int status, const char *body, size_t len, struct submission_server_answer *ret,
-                            json_t **ret_json);
-
 #endif

@@ -78,6 +78,18 @@ bool http_url_is_loopback(const char *url)
     return is;
 }
 
+char *http_url_escape(const char *text)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    cleanup(buf_clear) struct buf escaped = BUF(3 * strlen(text) + 1);
+    for (const char *c = text; *c != '\0'; c++)
+        if (strchr(plain, *c) != NULL)
+            buf_char(&escaped, *c);
+        else
+            buf_printf(&escaped, "%%%02X", (unsigned)(unsigned char)*c);
+    return buf_steal(&escaped);
+}
+
 /* ---- results ------------------------------------------------------------------------------- */
 
 static bool was_sent(const struct http_call *call)

@@ -55,5 +55,8 @@ void http_call_cancel(struct http_call *call);
 /* True when the host of the URL is this machine: proxies of the environment are meant for the world outside.
  */
 bool http_url_is_loopback(const char *url);
+/* Text as a segment of a URL's path, percent-encoded; the caller frees it with mem_free. NULL: out of memory.
+ */
+char *http_url_escape(const char *text);
 
 #endif

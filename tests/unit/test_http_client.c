@@ -1,12 +1,6 @@
 /* The HTTP client against a server in this process that behaves as each test wants it. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "http_stub.h"
 
-#include <cmocka.h>
-
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/strs.h"
@@ -17,34 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 20000, SOON_MS = 150, ANSWER_MAX = 4096, REQUESTS_MAX = 64 };
-
-/* ---- a server that does what it is told ---- */
-
-enum manner {
-    ANSWERS, /* with `answer`, as often as it is asked */
-    IS_SILENT,
-    CLOSES, /* after a whole request, without a word */
-    ENDS,   /* answers, then closes */
-    FLOODS, /* sends `answer` again and again */
-};
-
-struct server {
-    uv_tcp_t listener;
-    char url[64];
-    enum manner manner;
-    const char *answer;
-    char *requests[REQUESTS_MAX];
-    unsigned n_requests, n_connections, n_open;
-    struct connection *open;
-};
-
-struct connection {
-    uv_tcp_t tcp;
-    struct server *server;
-    struct buf in;
-    struct connection *next;
-};
+enum { PATIENCE_MS = 20000, SOON_MS = 150, ANSWER_MAX = 4096 };
 
 struct world {
     uv_loop_t loop;
@@ -61,132 +28,6 @@ struct world {
     struct http_call *to_cancel;
     bool frees_client, starts_another;
 };
-
-static void on_connection_closed(uv_handle_t *handle)
-{
-    struct connection *c = handle->data;
-    struct connection **link = &c->server->open;
-    while (*link != c)
-        link = &(*link)->next;
-    *link = c->next;
-    c->server->n_open--;
-    buf_clear(&c->in);
-    free(c);
-}
-
-static void close_connection(struct connection *c)
-{
-    if (!uv_is_closing((uv_handle_t *)&c->tcp))
-        uv_close((uv_handle_t *)&c->tcp, on_connection_closed);
-}
-
-static void on_written(uv_write_t *write, int status);
-
-static void send_answer(struct connection *c)
-{
-    uv_write_t *write = calloc(1, sizeof *write);
-    uv_buf_t bytes = {.len = strlen(c->server->answer)};
-    memcpy(&bytes.base, &c->server->answer, sizeof bytes.base); /* libuv does not write to it */
-    write->data = c;
-    assert_int_equal(uv_write(write, (uv_stream_t *)&c->tcp, &bytes, 1, on_written), 0);
-}
-
-static void on_written(uv_write_t *write, int status)
-{
-    struct connection *c = write->data;
-    free(write);
-    if (status != 0 || c->server->manner == ENDS)
-        close_connection(c);
-    else if (c->server->manner == FLOODS)
-        send_answer(c);
-}
-
-/* Bytes of the first request that has come whole; 0: none has. */
-static size_t whole_request(const struct connection *c)
-{
-    const char *text = buf_cstr(&c->in);
-    const char *blank = strstr(text, "\r\n\r\n");
-    if (blank == NULL)
-        return 0;
-    const char *length = strstr(text, "Content-Length: ");
-    size_t n = (size_t)(blank - text) + 4;
-    if (length != NULL && length < blank)
-        n += (size_t)atol(length + strlen("Content-Length: "));
-    return c->in.len >= n ? n : 0;
-}
-
-static void take_request(struct connection *c, size_t n)
-{
-    struct server *s = c->server;
-    assert_in_range(s->n_requests, 0, REQUESTS_MAX - 1);
-    s->requests[s->n_requests++] = strndup(buf_cstr(&c->in), n);
-    buf_drop(&c->in, n);
-    switch (s->manner) {
-    case ANSWERS:
-    case ENDS:
-    case FLOODS: send_answer(c); break;
-    case CLOSES: close_connection(c); break;
-    case IS_SILENT: break;
-    }
-}
-
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret)
-{
-    static char bytes[4096];
-    (void)handle;
-    (void)suggested;
-    *ret = uv_buf_init(bytes, sizeof bytes);
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
-{
-    struct connection *c = stream->data;
-    size_t whole;
-    if (n < 0) {
-        close_connection(c);
-        return;
-    }
-    buf_add(&c->in, bytes->base, (size_t)n);
-    while (!uv_is_closing((uv_handle_t *)stream) && (whole = whole_request(c)) > 0)
-        take_request(c, whole);
-}
-
-static void on_connection(uv_stream_t *listener, int status)
-{
-    struct server *s = listener->data;
-    struct connection *c = calloc(1, sizeof *c);
-    assert_int_equal(status, 0);
-    c->server = s;
-    c->tcp.data = c;
-    c->next = s->open;
-    s->open = c;
-    s->n_open++;
-    s->n_connections++;
-    buf_init(&c->in, 1 << 20);
-    assert_int_equal(uv_tcp_init(listener->loop, &c->tcp), 0);
-    assert_int_equal(uv_accept(listener, (uv_stream_t *)&c->tcp), 0);
-    assert_int_equal(uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read), 0);
-}
-
-static void server_start(struct server *s, uv_loop_t *loop)
-{
-    struct sockaddr_in address;
-    int size = sizeof address;
-    s->listener.data = s;
-    assert_int_equal(uv_tcp_init(loop, &s->listener), 0);
-    assert_int_equal(uv_ip4_addr("127.0.0.1", 0, &address), 0);
-    assert_int_equal(uv_tcp_bind(&s->listener, (const struct sockaddr *)&address, 0), 0);
-    assert_int_equal(uv_listen((uv_stream_t *)&s->listener, 64, on_connection), 0);
-    assert_int_equal(uv_tcp_getsockname(&s->listener, (struct sockaddr *)&address, &size), 0);
-    (void)snprintf(s->url, sizeof s->url, "http://127.0.0.1:%d/x", ntohs(address.sin_port));
-}
-
-static void server_stop(struct server *s)
-{
-    for (struct connection *c = s->open; c != NULL; c = c->next)
-        close_connection(c);
-    uv_close((uv_handle_t *)&s->listener, NULL);
-}
 
 /* ---- the world ---- */
 
@@ -208,8 +49,7 @@ static int end(void **state)
     server_stop(&w->server);
     assert_int_equal(uv_run(&w->loop, UV_RUN_DEFAULT), 0); /* nothing of the client's is left */
     assert_int_equal(uv_loop_close(&w->loop), 0);
-    for (unsigned i = 0; i < w->server.n_requests; i++)
-        free(w->server.requests[i]);
+    server_clear(&w->server);
     free(w);
     assert_int_equal(mem_live(), 0);
     return 0;
@@ -516,6 +356,17 @@ static void loopback_is_known(void **state)
     assert_false(http_url_is_loopback(""));
 }
 
+static void a_segment_of_a_path_is_escaped(void **state)
+{
+    (void)state;
+    cleanup(mem_freep) char *plain = http_url_escape("driver-2026_1.a~");
+    assert_string_equal(plain, "driver-2026_1.a~");
+    cleanup(mem_freep) char *odd = http_url_escape("a/b?c%\xc3\xa9 \n");
+    assert_string_equal(odd, "a%2Fb%3Fc%25%C3%A9%20%0A");
+    cleanup(mem_freep) char *empty = http_url_escape("");
+    assert_string_equal(empty, "");
+}
+
 /* ---- callers that change their mind ---- */
 
 static void a_cancelled_call_is_not_heard_of(void **state)
@@ -638,6 +489,7 @@ int main(void)
         T(a_url_that_is_none),
         T(a_proxy_is_used_for_the_world_outside_only),
         T(loopback_is_known),
+        T(a_segment_of_a_path_is_escaped),
         T(a_cancelled_call_is_not_heard_of),
         T(a_callback_may_cancel_another_call),
         T(a_callback_may_start_another_call),
