@@ -2,19 +2,13 @@
 #include "rpc/auth.h"
 
 #include "base/mem.h"
+#include "rpc_vectors.h"
 
-#include <jansson.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 #define USER "sparkSaslUser"
 #define CNONCE "Zm9yLXRlc3RzLW9ubHktbm90LXJhbmRvbQ=="
@@ -23,26 +17,9 @@ enum { FRAME_HEAD = 21, AES_MESSAGE = 102, SALT_AT = 22, SEALED_AT = 42, RSPAUTH
 
 /* ---- vectors ---- */
 
-static const char *path_of(const char *name)
-{
-    static char path[512];
-    (void)snprintf(path, sizeof path, "%s/spark-rpc/auth/%s", getenv("HEARTH_VECTORS"), name);
-    return path;
-}
-
-/* A whole file of hex digits. */
 static struct buf vector(const char *name)
 {
-    struct buf b = BUF(1024 * 1024);
-    unsigned byte;
-    FILE *f = fopen(path_of(name), "r");
-    if (f == NULL)
-        fail_msg("no vector %s", path_of(name));
-    while (fscanf(f, "%2x", &byte) == 1)
-        buf_char(&b, (char)byte);
-    (void)fclose(f);
-    assert_int_equal(buf_check(&b, NULL), ERR_OK);
-    return b;
+    return vector_bytes("auth", name, "");
 }
 
 /* The body of a frame. */
@@ -52,15 +29,6 @@ static struct buf body(const char *name)
     assert_true(b.len >= FRAME_HEAD);
     buf_drop(&b, FRAME_HEAD);
     return b;
-}
-
-static json_t *expected(const char *folder)
-{
-    char name[100];
-    (void)snprintf(name, sizeof name, "%s/expected.json", folder);
-    json_t *j = json_load_file(path_of(name), 0, NULL);
-    assert_non_null(j);
-    return j;
 }
 
 static const uint8_t *bytes_of(const struct buf *b)
@@ -272,12 +240,20 @@ static void the_longest_challenge_is_answered(void **state)
 
 /* ---- AES: the captured node ---- */
 
+/* A file of that version's folder. */
+static struct buf aes_vector(enum auth_method method, const char *name)
+{
+    return vector_bytes(method == AUTH_AES_1 ? "auth/spark-auth-v1" : "auth/spark-auth-v2", name, ".hex");
+}
+
 static struct auth *aes_done(enum auth_method method)
 {
     cleanup(buf_clear) struct buf to = BUF(4096);
-    cleanup(buf_clear) struct buf one = body("spark-auth-v1/auth.request.hex");
-    cleanup(buf_clear) struct buf reply = body("spark-auth-v1/auth.response.hex");
+    cleanup(buf_clear) struct buf one = aes_vector(method, "auth.request");
+    cleanup(buf_clear) struct buf reply = aes_vector(method, "auth.response");
     struct auth *a = auth_new(method, "topsecret", &fixed);
+    buf_drop(&one, FRAME_HEAD);
+    buf_drop(&reply, FRAME_HEAD);
     assert_false(auth_encrypts(a));
     assert_int_equal(next(a, NULL, &to, NULL), AUTH_SEND);
     assert_same(&to, &one);
@@ -288,13 +264,13 @@ static struct auth *aes_done(enum auth_method method)
 }
 
 /* Both streams, cut into pieces of at most `step` bytes. */
-static void run_streams(size_t step)
+static void run_streams(enum auth_method method, size_t step)
 {
-    struct buf out = vector("spark-auth-v1/bound-ports.request.plain.hex");
-    struct buf out_wanted = vector("spark-auth-v1/bound-ports.request.encrypted.hex");
-    struct buf in = vector("spark-auth-v1/bound-ports.response.encrypted.hex");
-    struct buf in_wanted = vector("spark-auth-v1/bound-ports.response.plain.hex");
-    struct auth *a = aes_done(AUTH_AES_1);
+    struct buf out = aes_vector(method, "bound-ports.request.plain");
+    struct buf out_wanted = aes_vector(method, "bound-ports.request.encrypted");
+    struct buf in = aes_vector(method, "bound-ports.response.encrypted");
+    struct buf in_wanted = aes_vector(method, "bound-ports.response.plain");
+    struct auth *a = aes_done(method);
     for (size_t i = 0; i < out.len; i += step)
         auth_encrypt(a, (uint8_t *)out.data + i, out.len - i < step ? out.len - i : step);
     for (size_t i = 0; i < in.len; i += step)
@@ -312,10 +288,12 @@ static void run_streams(size_t step)
 static void aes_speaks_like_the_captured_client(void **state)
 {
     (void)state;
-    run_streams(SIZE_MAX);
-    run_streams(1);
-    run_streams(7);
-    run_streams(16);
+    for (int method = AUTH_AES_1; method <= AUTH_AES_2; method++) {
+        run_streams((enum auth_method)method, SIZE_MAX);
+        run_streams((enum auth_method)method, 1);
+        run_streams((enum auth_method)method, 7);
+        run_streams((enum auth_method)method, 16);
+    }
 }
 
 static void replies_of_other_lengths_fail(void **state)
@@ -526,7 +504,7 @@ static void the_challenge_for_an_unknown_user_is_like_any(void **state)
     cleanup(buf_clear) struct buf to = BUF(4096);
     cleanup(buf_clear) struct buf challenge = body("detect/sasl-unknown-user.response.hex");
     struct auth *a = begun(AUTH_SASL, "topsecret", 1);
-    json_t *all = expected("detect");
+    json_t *all = vector_expected("auth/detect");
     const char *line =
         json_string_value(json_object_get(json_object_get(all, "sasl-unknown-user"), "firstLine"));
     assert_int_equal(strlen(line), challenge.len);
