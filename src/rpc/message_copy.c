@@ -1,5 +1,4 @@
-/* Copies of messages: a request is written when its connection is open, and again after each lesson. */
-#include "rpc/rpc_internal.h"
+#include "rpc/message_copy.h"
 
 #include "base/mem.h"
 

@@ -296,6 +296,11 @@ const char *rpc_node_version(const struct rpc_node *n)
     return n->version;
 }
 
+const char *rpc_node_scala(const struct rpc_node *n)
+{
+    return n->scala;
+}
+
 /* Even the news that there is no memory needs a place to wait in. */
 static void cannot_ask(struct rpc_node *n, rpc_answer_cb *done, void *arg)
 {

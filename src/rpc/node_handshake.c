@@ -37,6 +37,12 @@ static void discover(struct connection *c)
         send_step(c, &body);
 }
 
+static void become_open(struct connection *c)
+{
+    c->phase = PHASE_OPEN;
+    c->node->scala = c->dialect.scala == RPC_SCALA_213 ? "2.13" : "2.12";
+}
+
 static void take_discovery(struct connection *c, const struct frame *frame)
 {
     struct err err;
@@ -45,7 +51,7 @@ static void take_discovery(struct connection *c, const struct frame *frame)
         rpc_answer_read(frame->body, frame->len, &value, &err) == ANSWER_VALUE && json_is_boolean(value);
     json_decref(value);
     if (is_told)
-        c->phase = PHASE_OPEN;
+        become_open(c);
     else if (!handshake_try_other(c))
         connection_fail(c, RPC_BROKEN,
                         "gave an answer to the question for its dialect that is none of Spark's");

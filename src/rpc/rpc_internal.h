@@ -5,7 +5,6 @@
  *   node_connection.c  names, sockets, bytes
  *   node_handshake.c   authentication and dialect of a fresh connection
  *   node_answer.c      what the frames of an open connection mean
- *   message_copy.c     requests outlive the call that made them
  *
  * A request is in exactly one list of its node:
  *
@@ -24,6 +23,7 @@
 #include "rpc/answer.h"
 #include "rpc/auth.h"
 #include "rpc/frame.h"
+#include "rpc/message_copy.h"
 #include "rpc/rpc.h"
 
 enum {
@@ -34,19 +34,6 @@ enum {
     FAILURE_TEXT_MAX = 16 << 10, /* bytes of a failure's text that are read */
     STEP_MAX = 64 << 10,         /* bytes of a handshake's message */
 };
-
-struct driver_copy; /* opaque */
-
-/* message_copy.c */
-struct message_copy {
-    struct rpc_message message; /* points into the rest */
-    char *text;
-    struct strlist list;
-    struct driver_copy *driver;
-};
-/* -1: memory is short, and *to is empty. */
-int message_copy(struct message_copy *to, const struct rpc_message *from);
-void message_copy_clear(struct message_copy *m);
 
 struct request {
     struct request *prev, *next;
@@ -126,7 +113,7 @@ struct rpc_node {
     struct connection *retired;    /* its requests may still be answered */
     enum method method;            /* the one that worked last */
     unsigned n_refused;            /* methods, since the node was connected to anew */
-    const char *version;
+    const char *version, *scala;
 };
 
 /* node.c */
