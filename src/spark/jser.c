@@ -242,6 +242,20 @@ static size_t put_utf8(char *to, unsigned c)
     return 4;
 }
 
+/* Most text is nothing else, and as it is in both encodings. */
+static size_t ascii_run(const uint8_t *s, size_t n)
+{
+    size_t i = 0;
+    for (uint64_t eight = 0; n - i >= sizeof eight; i += sizeof eight) {
+        memcpy(&eight, s + i, sizeof eight);
+        if (eight & 0x8080808080808080)
+            break;
+    }
+    while (i < n && s[i] < 0x80)
+        i++;
+    return i;
+}
+
 /* Modified UTF-8 to UTF-8, which is never longer. False when it is malformed. */
 static bool to_utf8(const uint8_t *s, size_t n, char *to, size_t *ret_len)
 {
@@ -249,6 +263,12 @@ static bool to_utf8(const uint8_t *s, size_t n, char *to, size_t *ret_len)
     for (size_t i = 0; i < n;) {
         unsigned c = 0;
         unsigned low = 0;
+        size_t plain = ascii_run(s + i, n - i);
+        memcpy(to + len, s + i, plain);
+        i += plain;
+        len += plain;
+        if (i == n)
+            break;
         size_t used = utf16_unit(s + i, n - i, &c);
         if (used == 0)
             return false;

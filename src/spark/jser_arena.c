@@ -12,11 +12,17 @@ struct jser_arena_block {
     alignas(max_align_t) char bytes[];
 };
 
-enum { BLOCK_SIZE = 4000 };
+enum { BLOCK_SIZE = 4000, BLOCK_MAX = 64 * 1024 };
 
 static struct jser_arena_block *add_block(struct jser_arena *a, size_t n)
 {
-    size_t size = n > BLOCK_SIZE ? n : BLOCK_SIZE;
+    size_t size = a->used; /* each as large as all before it together, within limits */
+    if (size < BLOCK_SIZE)
+        size = BLOCK_SIZE;
+    if (size > BLOCK_MAX)
+        size = BLOCK_MAX;
+    if (size < n)
+        size = n;
     struct jser_arena_block *b = mem_alloc(sizeof *b + size);
     if (b == NULL)
         return NULL;

@@ -54,6 +54,19 @@ static void check_response(const char *name, const json_t *row, const struct buf
     frame_reader_clear(&r);
 }
 
+/* Fed byte by byte, it is there with the last one and not before. */
+static void check_bytes_one_by_one(const char *name, const struct buf *bytes)
+{
+    struct frame_reader r;
+    struct frame f = {0};
+    struct err err = {0};
+    frame_reader_init(&r, FRAME_MAX_DEFAULT);
+    for (size_t i = 0; i < bytes->len; i++)
+        if (read_bytes(&r, bytes->data + i, 1, &f, &err) != (i + 1 < bytes->len ? FRAME_MORE : FRAME_READY))
+            fail_msg("%s: byte %zu: %s", name, i, err.msg);
+    frame_reader_clear(&r);
+}
+
 static void every_golden_frame_is_read_and_written_again(void **state)
 {
     (void)state;
@@ -65,10 +78,12 @@ static void every_golden_frame_is_read_and_written_again(void **state)
         {
             cleanup(buf_clear) struct buf request = vector_bytes(folders[i], name, ".request.hex");
             check_request(name, row, &request);
+            check_bytes_one_by_one(name, &request);
             if (strcmp(json_string_value(json_object_get(row, "outcome")), "none") == 0)
                 continue;
             cleanup(buf_clear) struct buf response = vector_bytes(folders[i], name, ".response.hex");
             check_response(name, row, &response);
+            check_bytes_one_by_one(name, &response);
         }
         json_decref(expected);
     }

@@ -257,8 +257,7 @@ static void other_failures_teach_nothing(void **state)
 
 #define REFUSAL(class, uid)                                                                                  \
     "java.io.InvalidClassException: " class "; local class incompatible: stream classdesc serialVersionUID " \
-                                            "= 1, local class serialVersionUID = " uid                       \
-                                            "\n\tat "                                                        \
+                                            "= 1, local class serialVersionUID = " uid "\n\tat "             \
                                             "java.base/"                                                     \
                                             "java.io.ObjectStreamClass.initNonProxy(ObjectStreamClass.java:" \
                                             "597)\n"
