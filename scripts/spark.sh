@@ -2,6 +2,7 @@
 # installed under ~/.cache/hearth, shared by all checkouts.
 SPARK_VERSION=${SPARK_VERSION:-3.5.7}
 SPARK_OTHER_VERSION=${SPARK_OTHER_VERSION:-4.1.4}
+SPARK_OLD_VERSION=${SPARK_OLD_VERSION:-3.3.4} # only for clusters that tests start
 spark_cache=${XDG_CACHE_HOME:-$HOME/.cache}/hearth
 
 spark_folder() {

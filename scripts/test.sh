@@ -9,7 +9,8 @@ scripts/setup.sh test || exit 1
 . scripts/spark.sh
 export SPARK_HOME="${SPARK_HOME:-$(spark_folder "$SPARK_VERSION")}"
 HEARTH_SPARK_HOMES="$SPARK_HOME:$(spark_folder "$SPARK_OTHER_VERSION")"
-export HEARTH_SPARK_HOMES
+HEARTH_CLUSTER_SPARK_HOMES="$HEARTH_SPARK_HOMES:$(spark_folder "$SPARK_OLD_VERSION")"
+export HEARTH_SPARK_HOMES HEARTH_CLUSTER_SPARK_HOMES
 
 passed=0
 failed=0

@@ -4,16 +4,19 @@ import pytest
 
 import harness
 import sessions
+from cluster import Cluster
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "spark: starts real Spark drivers (seconds each)")
     config.addinivalue_line("markers", "every_spark: also runs on the further versions of HEARTH_SPARK_HOMES")
+    config.addinivalue_line("markers", "every_cluster: on clusters of all versions of HEARTH_CLUSTER_SPARK_HOMES")
 
 
 # One list for the whole run: pytest keeps a server for the next test only when the parameter is the
 # very same object.
 SPARK_HOMES = harness.spark_homes()
+CLUSTER_HOMES = harness.cluster_homes()
 
 
 def pytest_generate_tests(metafunc):
@@ -22,6 +25,10 @@ def pytest_generate_tests(metafunc):
         if not metafunc.definition.get_closest_marker("every_spark"):
             homes = homes[:1]
         metafunc.parametrize("spark_home", homes or [None], ids=version_of, scope="session", indirect=True)
+    if "cluster_home" in metafunc.fixturenames:
+        every = metafunc.definition.get_closest_marker("every_cluster")
+        homes = CLUSTER_HOMES if every else CLUSTER_HOMES[:1]
+        metafunc.parametrize("cluster_home", homes or [None], ids=lambda h: "on-" + version_of(h), scope="session", indirect=True)
 
 
 def version_of(home):
@@ -37,6 +44,14 @@ def version_of(home):
 def spark_home(request):
     if request.param is None:
         pytest.fail("set SPARK_HOME or HEARTH_SPARK_HOMES to a Spark installation")
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def cluster_home(request):
+    """The Spark of a cluster; hearth's own is spark_home."""
+    if request.param is None:
+        pytest.fail("set SPARK_HOME, HEARTH_SPARK_HOMES or HEARTH_CLUSTER_SPARK_HOMES to a Spark installation")
     return request.param
 
 
@@ -151,3 +166,13 @@ def queued(module_hearth):
     server = module_hearth({"admission.running": "1"}, fake_java=True)
     server.wait_state(server.submit(harness.fake("sleep", 100000))["id"], "running")
     return server
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory, spark_home):
+    """A standalone cluster of one small worker, for all tests of a module; the last of them may kill it."""
+    cluster = Cluster(tmp_path_factory.mktemp("cluster"), spark_home)
+    try:
+        yield cluster.start()
+    finally:
+        cluster.kill()

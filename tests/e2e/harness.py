@@ -4,6 +4,7 @@
     SPARK_HOME           the Spark that all tests use
     HEARTH_SPARK_HOMES   several, with ':' between them; tests marked `every_spark` run on each,
                          all others on the first
+    HEARTH_CLUSTER_SPARK_HOMES   of the clusters that tests marked `every_cluster` start (default: HEARTH_SPARK_HOMES)
     HEARTH_TEST_WRAP     a command put before the server's own, such as "valgrind -q --error-exitcode=99"
 """
 
@@ -46,6 +47,10 @@ def spark_homes():
     if os.environ.get("SPARK_HOME"):
         homes = [os.environ["SPARK_HOME"]] + [h for h in homes if h != os.environ["SPARK_HOME"]]
     return homes
+
+
+def cluster_homes():
+    return [h for h in os.environ.get("HEARTH_CLUSTER_SPARK_HOMES", "").split(":") if h] or spark_homes()
 
 
 def program(name):

@@ -11,7 +11,6 @@ import time
 import pytest
 import requests
 
-from cluster import Cluster
 from harness import alive, fake, until
 from sessions import ENDS, appending, create, file_lines, open_session
 
@@ -281,15 +280,6 @@ def test_system_exit_is_a_dead_session_with_its_code(spark_server, kind, code, e
 
 
 # -- the cluster dies ------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory, spark_home):
-    cluster = Cluster(tmp_path_factory.mktemp("cluster"), spark_home)
-    try:
-        yield cluster.start()
-    finally:
-        cluster.kill()
 
 
 def on_cluster(server, cluster):
