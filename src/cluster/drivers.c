@@ -32,7 +32,7 @@ enum {
     DETAILS_MS = 1000, /* between two looks for the application of a running driver; doubled up to … */
     DETAILS_MAX_MS = 30000,
     ANSWER_MS = 10000,
-    SUBMIT_MS = 30000,
+    SUBMIT_MS = 10000,
     SECOND_SEARCH_MS = 2000, /* a submission that was under way may come behind the first search */
     CONCLUDE_MS = 3000,      /* for what is still to be learnt about a driver that has ended */
     UNKNOWN_MAX = 3,         /* times in a row that the leader does not know a driver */
@@ -464,11 +464,13 @@ static void submit(struct driver *d)
     if (masters == NULL)
         return;
     const char *scala = masters_scala(masters);
-    if (scala == NULL && !d->looked) {
-        d->looked =
-            true; /* it is known from any first answer; without one the submission tells what is wrong */
-        (void)look(d, clock_mono_ms());
-        return;
+    if (scala == NULL && !d->looked) { /* it is known from any first answer */
+        d->looked = look(d, d->search_since_ms) != NULL;
+        if (!d->looked) {
+            d->looked = d->troubled; /* the submission will tell more */
+            return;
+        }
+        scala = masters_scala(masters);
     }
     if (scala != NULL && strmap_set(&d->description.environment, "SPARK_SCALA_VERSION", scala) != 0) {
         in_trouble(d, "out of memory");
@@ -500,9 +502,9 @@ static void end_by_state(struct driver *d, const char *state, const char *except
 static void take_state(struct driver *d, const char *state, const char *worker_id, const char *worker,
                        const char *exception)
 {
-    bool changed = d->state == NULL || strcmp(d->state, state) != 0 ||
-                   (worker_id != NULL && (d->worker_id == NULL || strcmp(d->worker_id, worker_id) != 0));
-    if (worker_id != NULL && changed) {
+    bool moved = worker_id != NULL && (d->worker_id == NULL || strcmp(d->worker_id, worker_id) != 0);
+    bool changed = moved || d->state == NULL || strcmp(d->state, state) != 0;
+    if (moved) {
         set(&d->worker_id, worker_id);
         mem_freep(&d->worker_page);
         mem_freep(&d->log_url);
@@ -710,6 +712,7 @@ enum err_code driver_new(struct drivers *drivers, const struct driver_options *o
     d->on_event = on_event;
     d->arg = arg;
     d->trouble_pause_ms = TROUBLE_MS;
+    d->search_since_ms = clock_mono_ms();
     d->rest = strcmp(drivers->options.settings->clusters.submission, "rest") == 0;
     DL_APPEND(drivers->first, d);
     enum err_code rc = fill(d, options, err);
