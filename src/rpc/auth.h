@@ -51,7 +51,9 @@ void auth_free(struct auth *a); /* NULL is fine */
  * AUTH_SEND only. Once it is done or failed, every further call fails. */
 enum auth_step auth_next(struct auth *a, const uint8_t *reply, size_t len, struct buf *to, struct err *err);
 
-/* After AUTH_DONE: true when every further byte has to go through the two functions below, in order. */
+/* After AUTH_DONE: true when every further byte has to go through the two functions below, in order. Bytes
+ * that came behind the last reply are from before that, and from anybody: with any of them, close the
+ * connection. */
 bool auth_encrypts(const struct auth *a);
 void auth_encrypt(struct auth *a, uint8_t *bytes, size_t n); /* in place */
 void auth_decrypt(struct auth *a, uint8_t *bytes, size_t n);
