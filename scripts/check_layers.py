@@ -21,10 +21,11 @@ USES = {
     "app": "cluster rpc guard store spark loop base",
     "session": "app store spark loop base",
     "discovery": "cluster store loop base",
-    "livy": "session app guard store spark loop base",
-    "submissions": "app spark loop base",
+    "door": "app store spark loop base",
+    "livy": "door session app guard store spark loop base",
+    "submissions": "door app spark loop base",
     "web": "cluster session app store spark loop base",
-    "cmd": "discovery submissions livy web session app cluster rpc guard store spark loop base",
+    "cmd": "discovery submissions livy web door session app cluster rpc guard store spark loop base",
     "main": "cmd base",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

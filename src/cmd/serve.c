@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cmd/cmd.h"
 #include "cmd/options.h"
+#include "door/door.h"
 #include "livy/livy.h"
 #include "loop/http.h"
 #include "session/session.h"
@@ -34,6 +35,7 @@ struct serve {
     struct apps *apps;
     struct sessions *sessions;
     struct http_server *http;
+    struct door *door;
     struct livy *livy;
     struct status *status;
     char *archive_dir;
@@ -112,6 +114,19 @@ static enum err_code take_uploads(struct serve *s, struct err *err)
     return http_set_uploads(s->http, &uploads, err);
 }
 
+static enum err_code open_livy(struct serve *s, struct err *err)
+{
+    struct livy_options livy = {
+        .loop = &s->loop,
+        .server = s->http,
+        .apps = s->apps,
+        .sessions = s->sessions,
+        .door = s->door,
+        .settings = &s->settings,
+    };
+    return livy_open(&livy, &s->livy, err);
+}
+
 static enum err_code open_doors(struct serve *s, struct err *err)
 {
     struct http_options http = {
@@ -124,7 +139,7 @@ static enum err_code open_doors(struct serve *s, struct err *err)
         .security_headers = s->settings.server.security_headers,
     };
     if (http_server_new(&s->loop, &http, &s->http, err) != ERR_OK || take_uploads(s, err) != ERR_OK ||
-        livy_open(&s->loop, s->http, s->apps, s->sessions, &s->settings, &s->livy, err) != ERR_OK)
+        door_open(&s->loop, &s->settings, &s->door, err) != ERR_OK || open_livy(s, err) != ERR_OK)
         return err->code;
     struct status_options status = {
         .server = s->http,
@@ -193,6 +208,7 @@ static void stop(struct serve *s)
     (void)uv_run(&s->loop, UV_RUN_DEFAULT); /* until nothing is left */
     livy_close(s->livy);
     status_close(s->status);
+    door_close(s->door);
     sessions_free(s->sessions);
     apps_free(s->apps);
     spark_close(s->spark);

@@ -108,6 +108,17 @@ bool livy_param_int(struct http_request *r, unsigned n, int64_t *value)
     return read_int(r, http_param(r, n), value);
 }
 
+/* ---- who asks ---- */
+
+bool livy_effective_user(const struct livy *l, struct http_request *r, const char **ret_user)
+{
+    struct err err;
+    if (door_effective_user(l->door, r, ret_user, &err) == ERR_OK)
+        return true;
+    livy_reply_error(r, &err);
+    return false;
+}
+
 /* ---- finding ---- */
 
 struct gone_request {
@@ -133,11 +144,11 @@ static void reply_not_found(struct livy *l, struct http_request *r, const struct
 {
     char text[1100];
     const char *user = NULL;
-    if (!access_effective_user(l->access, r, &user))
+    if (!livy_effective_user(l, r, &user))
         return;
     (void)snprintf(text, sizeof text, "Session '%.1000s' not found.", http_param(r, 0));
     struct http_answer *a = msg_answer(404, text);
-    if (a != NULL && row != NULL && row->forgotten_ms != 0 && access_may_view_row(l->access, user, row))
+    if (a != NULL && row != NULL && row->forgotten_ms != 0 && door_may_view_row(l->door, user, row))
         add_end(a, row);
     http_reply(r, a);
 }
@@ -185,8 +196,8 @@ static struct app *find(struct livy *l, struct http_request *r, enum app_kind ki
 static bool has_right(const struct livy *l, const char *user, const struct app *app, enum right right)
 {
     switch (right) {
-    case RIGHT_VIEW: return access_may_view(l->access, user, app_info(app));
-    case RIGHT_MODIFY: return access_may_modify(l->access, user, app_info(app));
+    case RIGHT_VIEW: return door_may_view(l->door, user, app_info(app));
+    case RIGHT_MODIFY: return door_may_modify(l->door, user, app_info(app));
     case RIGHT_NONE: break;
     }
     return true;
@@ -198,7 +209,7 @@ struct app *livy_find(struct livy *l, struct http_request *r, enum app_kind kind
     struct app *app = find(l, r, kind);
     if (app == NULL || right == RIGHT_NONE)
         return app;
-    if (!access_effective_user(l->access, r, &user))
+    if (!livy_effective_user(l, r, &user))
         return NULL;
     if (has_right(l, user, app, right))
         return app;
@@ -237,7 +248,7 @@ static bool refuse_version(struct http_request *r)
 static bool filter(struct http_request *r, void *arg)
 {
     struct livy *l = arg;
-    return access_filter(r, l->access) || refuse_version(r);
+    return door_filter(r, l->door) || refuse_version(r);
 }
 
 extern const struct http_route livy_batch_routes[]; /* at the foot of batches.c */
@@ -245,35 +256,25 @@ extern const size_t livy_batch_routes_count;
 extern const struct http_route livy_session_routes[]; /* at the foot of sessions.c */
 extern const size_t livy_session_routes_count;
 
-enum err_code livy_open(uv_loop_t *loop, struct http_server *server, struct apps *apps,
-                        struct sessions *sessions, const struct settings *settings, struct livy **ret,
-                        struct err *err)
+enum err_code livy_open(const struct livy_options *options, struct livy **ret, struct err *err)
 {
-    char host[64];
-    uint16_t port = 0;
     struct livy *l = mem_calloc(1, sizeof *l);
     if (l == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    l->loop = loop;
-    l->server = server;
-    l->apps = apps;
-    l->sessions = sessions;
-    l->settings = settings;
+    l->loop = options->loop;
+    l->server = options->server;
+    l->apps = options->apps;
+    l->sessions = options->sessions;
+    l->door = options->door;
+    l->settings = options->settings;
     l->ready = ready_new();
-    enum err_code rc = l->ready != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
-    if (rc == ERR_OK)
-        rc = http_parse_listen(settings->server.listen, host, &port, err);
-    if (rc == ERR_OK)
-        rc = access_new(loop, settings, &l->access, err);
-    if (rc != ERR_OK) {
+    if (l->ready == NULL) {
         livy_close(l);
-        return rc;
+        return err_set(err, ERR_NOMEM, "out of memory");
     }
-    l->default_fs = path_default_fs(getenv("HADOOP_CONF_DIR"));
-    l->local_files_everywhere = settings->spark.local_dirs.n == 0 && http_is_loopback(host);
-    http_set_filter(server, filter, l);
-    http_mount(server, livy_batch_routes, livy_batch_routes_count, l);
-    http_mount(server, livy_session_routes, livy_session_routes_count, l);
+    http_set_filter(l->server, filter, l);
+    http_mount(l->server, livy_batch_routes, livy_batch_routes_count, l);
+    http_mount(l->server, livy_session_routes, livy_session_routes_count, l);
     *ret = l;
     return ERR_OK;
 }
@@ -283,7 +284,5 @@ void livy_close(struct livy *l)
     if (l == NULL)
         return;
     ready_free(l->ready);
-    mem_free(l->default_fs);
-    access_free(l->access);
     mem_free(l);
 }

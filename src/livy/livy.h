@@ -12,16 +12,23 @@
 
 #include "app/app.h"
 #include "base/settings.h"
+#include "door/door.h"
 #include "loop/http.h"
 #include "session/session.h"
 
 struct livy; /* opaque */
 
-/* Mounts the routes, and the access rules as the server's filter. ERR_INVALID: a setting that cannot
- * be obeyed (a users file that is not readable, …). */
-enum err_code livy_open(uv_loop_t *loop, struct http_server *server, struct apps *apps,
-                        struct sessions *sessions, const struct settings *settings, struct livy **ret,
-                        struct err *err);
+struct livy_options {
+    uv_loop_t *loop;
+    struct http_server *server;
+    struct apps *apps;
+    struct sessions *sessions;
+    struct door *door;
+    const struct settings *settings;
+};
+
+/* Mounts the routes, and the access rules as the server's filter. */
+enum err_code livy_open(const struct livy_options *options, struct livy **ret, struct err *err);
 void livy_close(struct livy *l);
 
 #endif

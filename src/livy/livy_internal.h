@@ -8,8 +8,7 @@
 #include <openssl/sha.h>
 #include <uthash.h>
 
-struct access; /* access.c */
-struct ready;  /* ready.c */
+struct ready; /* ready.c */
 
 struct livy {
     uv_loop_t *loop;
@@ -17,9 +16,7 @@ struct livy {
     struct apps *apps;
     struct sessions *sessions;
     const struct settings *settings;
-    char *default_fs;            /* "hdfs://namenode:8020"; NULL: the local file system */
-    bool local_files_everywhere; /* no spark.local_dirs and nobody but this machine can ask */
-    struct access *access;
+    struct door *door;
     struct ready *ready;
 };
 
@@ -45,6 +42,9 @@ json_t *livy_read_body(const struct livy *l, struct http_request *r);
 bool livy_query_int(struct http_request *r, const char *name, int64_t *value);
 bool livy_param_int(struct http_request *r, unsigned n, int64_t *value);
 
+/* The user whose rights count (door_effective_user()). False: it was answered (403). */
+bool livy_effective_user(const struct livy *l, struct http_request *r, const char **ret_user);
+
 enum right { RIGHT_NONE, RIGHT_VIEW, RIGHT_MODIFY };
 
 /* The application of the path's {id}, by number or name, when the right to it is there; NULL: it was
@@ -54,22 +54,6 @@ struct app *livy_find(struct livy *l, struct http_request *r, enum app_kind kind
 struct session *livy_find_session(struct livy *l, struct http_request *r, enum right right);
 /* 404 for an application that is not listed (any more), telling when and why it went. */
 void livy_reply_gone(struct livy *l, struct http_request *r, enum app_kind kind, int64_t id);
-
-/* ---- access.c: who may what ---- */
-
-enum err_code access_new(uv_loop_t *loop, const struct settings *settings, struct access **ret,
-                         struct err *err);
-void access_free(struct access *a);
-bool access_filter(struct http_request *r, void *access);
-/* The user whose rights count for this request (doAs or the remote user; NULL: may do everything).
- * False: it was answered (403). */
-bool access_effective_user(const struct access *a, struct http_request *r, const char **ret_user);
-bool access_may_view(const struct access *a, const char *user, const struct app_info *info);
-bool access_may_view_row(const struct access *a, const char *user, const struct store_app *row);
-bool access_may_modify(const struct access *a, const char *user, const struct app_info *info);
-/* As whom a new application runs: NULL without impersonation. False: it was answered (403). */
-bool access_proxy_user(const struct access *a, struct http_request *r, const char *asked,
-                       const char **ret_user);
 
 /* ---- request.c: what the creation of batches and of sessions have in common ---- */
 
@@ -146,14 +130,6 @@ void view_session_keys(struct livy *l, struct json_out *out, const struct app *a
 /* Which of Livy's keys the client of this request knows. */
 enum keys view_keys_for(const struct http_request *r);
 void view_statement(struct json_out *out, const struct item_view *item);
-
-/* ---- paths.c: which files a request may name (no state) ---- */
-
-/* Checks one path or URI, and puts the default file system in front of a path that names none. Replaces
- * *path by a new text then. ERR_INVALID with Livy's words. */
-enum err_code path_accept(const struct livy *l, char **path, struct err *err);
-/* fs.defaultFS of HADOOP_CONF_DIR's core-site.xml without a slash at the end; NULL: the local one. */
-char *path_default_fs(const char *hadoop_conf_dir);
 
 /* ---- values.c: values of requests in the forms that Livy's clients send (no state) ---- */
 

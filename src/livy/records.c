@@ -29,7 +29,7 @@ static void on_row(const struct err *err, const struct store_app *row, const str
         livy_reply_error(f.request, err);
     } else if (row == NULL) {
         livy_reply_msg(f.request, 404, "Session '%.1000s' not found.", http_param(f.request, 0));
-    } else if (access_effective_user(f.livy->access, f.request, &user)) {
+    } else if (livy_effective_user(f.livy, f.request, &user)) {
         struct record record = {
             .kind = f.kind,
             .id = f.id,
@@ -38,7 +38,7 @@ static void on_row(const struct err *err, const struct store_app *row, const str
             .notes = notes,
             .n_notes = n_notes,
         };
-        if (access_may_view_row(f.livy->access, user, row))
+        if (door_may_view_row(f.livy->door, user, row))
             f.found(f.livy, f.request, &record);
         else
             livy_reply_forbidden(f.request);

@@ -54,69 +54,6 @@ static enum err_code check_name(const char *name, struct err *err)
     return ERR_OK;
 }
 
-static enum err_code check_denied(const struct livy *l, const struct strmap *conf, struct err *err)
-{
-    cleanup(buf_clear) struct buf keys = BUF(400);
-    for (size_t i = 0; i < conf->n; i++)
-        if (strlist_has(&l->settings->spark.denied_conf, conf->items[i].key))
-            buf_printf(&keys, "%s%s", keys.len > 0 ? ", " : "", conf->items[i].key);
-    if (keys.len == 0)
-        return ERR_OK;
-    return err_set(err, ERR_INVALID, "Blacklisted configuration values in session config: %s",
-                   buf_cstr(&keys));
-}
-
-static enum err_code accept_list(const struct livy *l, struct strlist *paths, struct err *err)
-{
-    for (size_t i = 0; i < paths->n; i++)
-        if (path_accept(l, &paths->items[i], err) != ERR_OK)
-            return err->code;
-    return ERR_OK;
-}
-
-/* A value that holds paths, each accepted by itself. */
-static enum err_code accept_value(const struct livy *l, struct strmap_entry *entry, struct err *err)
-{
-    struct strlist paths = {0};
-    enum err_code rc =
-        strlist_split(&paths, entry->value, ", \t\r\n") == 0 ? accept_list(l, &paths, err) : no_memory(err);
-    char *joined = rc == ERR_OK ? strlist_join(&paths, ",") : NULL;
-    strlist_clear(&paths);
-    if (rc == ERR_OK && joined == NULL)
-        return no_memory(err);
-    if (joined != NULL) {
-        mem_free(entry->value);
-        entry->value = joined;
-    }
-    return rc;
-}
-
-static enum err_code accept_conf_paths(const struct livy *l, struct strmap *conf, struct err *err)
-{
-    static const char *const keys[] = {
-        "spark.jars",
-        "spark.files",
-        "spark.archives",
-        "spark.submit.pyFiles",
-        "spark.yarn.dist.archives",
-        "spark.yarn.dist.files",
-        "spark.yarn.dist.jars",
-        "spark.yarn.archive",
-        "spark.yarn.jar",
-        "spark.yarn.jars",
-    };
-    for (size_t i = 0; i < conf->n; i++) {
-        bool holds_paths = strlist_has(&l->settings->spark.path_conf, conf->items[i].key);
-        for (size_t k = 0; k < sizeof keys / sizeof *keys; k++)
-            holds_paths = holds_paths || strcmp(keys[k], conf->items[i].key) == 0;
-        if (!holds_paths)
-            continue;
-        if (accept_value(l, &conf->items[i], err) != ERR_OK)
-            return err->code;
-    }
-    return ERR_OK;
-}
-
 static enum err_code check_deploy_mode(const struct creation *c, struct err *err)
 {
     const char *mode = c->submission.deploy_mode;
@@ -154,16 +91,16 @@ static enum err_code check(const struct livy *l, struct creation *c, struct err 
         return err_set(err, ERR_INVALID, "requirement failed: File is required.");
     enum err_code rc = check_name(c->submission.name, err);
     if (rc == ERR_OK)
-        rc = check_denied(l, &c->submission.conf, err);
+        rc = door_check_conf(l->door, &c->submission.conf, err);
     if (rc == ERR_OK)
         rc = check_deploy_mode(c, err);
     if (rc == ERR_OK && c->kind == APP_BATCH)
-        rc = path_accept(l, &c->submission.file, err);
+        rc = door_accept_path(l->door, &c->submission.file, err);
     for (size_t i = 0; i < sizeof lists / sizeof *lists && rc == ERR_OK; i++) {
         drop_empty(lists[i]);
-        rc = accept_list(l, lists[i], err);
+        rc = door_accept_paths(l->door, lists[i], err);
     }
-    return rc == ERR_OK ? accept_conf_paths(l, &c->submission.conf, err) : rc;
+    return rc == ERR_OK ? door_accept_conf_paths(l->door, &c->submission.conf, err) : rc;
 }
 
 /* ---- fields to configuration ---- */
@@ -349,11 +286,10 @@ void creation_run(struct livy *l, struct http_request *r, struct creation *c, cr
 {
     struct err err = {0};
     const char *proxy_user = NULL;
-    if (!access_proxy_user(l->access, r, c->proxy_user, &proxy_user))
-        return;
-    if (check(l, c, &err) != ERR_OK || complete(l, c, proxy_user, &err) != ERR_OK) {
+    if (door_proxy_user(l->door, r, c->proxy_user, &proxy_user, &err) != ERR_OK)
+        livy_reply_error(r, &err);
+    else if (check(l, c, &err) != ERR_OK || complete(l, c, proxy_user, &err) != ERR_OK)
         creation_reply_rejected(r, &err);
-        return;
-    }
-    submit(l, r, c, hand_over);
+    else
+        submit(l, r, c, hand_over);
 }

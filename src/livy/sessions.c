@@ -32,9 +32,9 @@ static void session_get(struct http_request *r, void *arg)
     struct livy *l = arg;
     const char *user = NULL;
     struct app *app = find_app(l, r, RIGHT_NONE);
-    if (app == NULL || !access_effective_user(l->access, r, &user))
+    if (app == NULL || !livy_effective_user(l, r, &user))
         return;
-    bool viewable = access_may_view(l->access, user, app_info(app));
+    bool viewable = door_may_view(l->door, user, app_info(app));
     views_reply_app(l, r, app, viewable ? VIEW_LOG : VIEW_PUBLIC, KEYS_ALL);
 }
 

@@ -57,7 +57,7 @@ static void add_named(struct http_request *r, struct livy *l, const char *what)
     struct session *session = uri != NULL ? livy_find_session(l, r, RIGHT_MODIFY) : NULL;
     if (session == NULL || !session_require_active(r, session))
         return;
-    if (path_accept(l, &uri, &err) == ERR_OK)
+    if (door_accept_path(l->door, &uri, &err) == ERR_OK)
         add(r, session, what, uri);
     else
         livy_reply_error(r, &err);

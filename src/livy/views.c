@@ -303,7 +303,7 @@ static struct http_answer *make_list(struct livy *l, const struct page *p)
     json_out_array(&out, "sessions");
     for (size_t i = first; i < first + count; i++) {
         const struct app *app = apps_at(l->apps, p->kind, i);
-        bool viewable = access_may_view(l->access, p->user, app_info(app));
+        bool viewable = door_may_view(l->door, p->user, app_info(app));
         view_app(l, &out, app, viewable ? VIEW_LOG : VIEW_PUBLIC, KEYS_ALL);
     }
     json_out_end_array(&out);
@@ -380,7 +380,7 @@ void views_reply_list(struct livy *l, struct http_request *r, enum app_kind kind
     size_t count = 0;
     size_t missing = 0;
     if (!livy_query_int(r, "from", &p.from) || !livy_query_int(r, "size", &p.size) ||
-        !access_effective_user(l->access, r, &p.user))
+        !livy_effective_user(l, r, &p.user))
         return;
     page_range(l, &p, &first, &count);
     for (size_t i = first; i < first + count; i++)

@@ -8,7 +8,7 @@
 
 #include "base/io.h"
 #include "base/mem.h"
-#include "livy/livy_internal.h"
+#include "door/door_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,11 +23,11 @@ static int nothing_is_left(void **state)
 }
 
 /* What becomes of a path; NULL expects it to be refused with these words in the message. */
-static void expect(const struct livy *l, const char *path, const char *accepted, const char *words)
+static void expect(const struct door *d, const char *path, const char *accepted, const char *words)
 {
     struct err err = {0};
     char *text = mem_strdup(path);
-    enum err_code rc = path_accept(l, &text, &err);
+    enum err_code rc = door_accept_path(d, &text, &err);
     if ((rc == ERR_OK) != (accepted != NULL))
         fail_msg("%s: %s", path, rc == ERR_OK ? "was accepted" : err.msg);
     if (accepted != NULL)
@@ -37,52 +37,52 @@ static void expect(const struct livy *l, const char *path, const char *accepted,
     mem_free(text);
 }
 
-static void accepts(const struct livy *l, const char *path)
+static void accepts(const struct door *d, const char *path)
 {
-    expect(l, path, path, NULL);
+    expect(d, path, path, NULL);
 }
 
-static void refuses(const struct livy *l, const char *path, const char *words)
+static void refuses(const struct door *d, const char *path, const char *words)
 {
-    expect(l, path, NULL, words);
+    expect(d, path, NULL, words);
 }
 
 static void local_paths_are_absolute(void **state)
 {
     (void)state;
-    const struct livy l = {.local_files_everywhere = true};
-    accepts(&l, "/jobs/pi.py");
-    accepts(&l, "/");
-    accepts(&l, "file:/jobs/pi.py");
-    accepts(&l, "file:///jobs/pi.py");
-    accepts(&l, "FILE://host/jobs/pi.py");
-    refuses(&l, "pi.py", "requirement failed: Path 'pi.py' is not absolute.");
-    refuses(&l, "./pi.py", "is not absolute");
-    refuses(&l, "", "is not absolute");
-    refuses(&l, "file:pi.py", "is not absolute");
-    refuses(&l, "1a:/x", "is not absolute"); /* a scheme begins with a letter */
+    const struct door d = {.local_files_everywhere = true};
+    accepts(&d, "/jobs/pi.py");
+    accepts(&d, "/");
+    accepts(&d, "file:/jobs/pi.py");
+    accepts(&d, "file:///jobs/pi.py");
+    accepts(&d, "FILE://host/jobs/pi.py");
+    refuses(&d, "pi.py", "requirement failed: Path 'pi.py' is not absolute.");
+    refuses(&d, "./pi.py", "is not absolute");
+    refuses(&d, "", "is not absolute");
+    refuses(&d, "file:pi.py", "is not absolute");
+    refuses(&d, "1a:/x", "is not absolute"); /* a scheme begins with a letter */
 }
 
 static void other_file_systems_are_left_to_themselves(void **state)
 {
     (void)state;
-    const struct livy l = {.local_files_everywhere = true};
-    accepts(&l, "hdfs://namenode:8020/jobs/pi.py");
-    accepts(&l, "s3a://bucket/a%20b.jar");
-    accepts(&l, "local:/opt/pi.jar");
+    const struct door d = {.local_files_everywhere = true};
+    accepts(&d, "hdfs://namenode:8020/jobs/pi.py");
+    accepts(&d, "s3a://bucket/a%20b.jar");
+    accepts(&d, "local:/opt/pi.jar");
 }
 
 static void what_is_no_uri_is_refused_with_the_place(void **state)
 {
     (void)state;
-    const struct livy l = {.local_files_everywhere = true};
-    refuses(&l, "/a b.py", "Illegal character in path at index 2: /a b.py");
-    refuses(&l, "/a\nb", "Illegal character in path at index 2");
-    refuses(&l, "/a|b", "Illegal character in path at index 2");
-    refuses(&l, "/a%zz", "Malformed escape pair at index 2: /a%zz");
-    refuses(&l, "/a%2", "Malformed escape pair at index 2");
-    accepts(&l, "/a%20b.py");
-    accepts(&l, "/b\xc3\xa4r.py");
+    const struct door d = {.local_files_everywhere = true};
+    refuses(&d, "/a b.py", "Illegal character in path at index 2: /a b.py");
+    refuses(&d, "/a\nb", "Illegal character in path at index 2");
+    refuses(&d, "/a|b", "Illegal character in path at index 2");
+    refuses(&d, "/a%zz", "Malformed escape pair at index 2: /a%zz");
+    refuses(&d, "/a%2", "Malformed escape pair at index 2");
+    accepts(&d, "/a%20b.py");
+    accepts(&d, "/b\xc3\xa4r.py");
 }
 
 static void only_folders_that_are_named_are_open(void **state)
@@ -90,19 +90,19 @@ static void only_folders_that_are_named_are_open(void **state)
     (void)state;
     char *dirs[] = {(char[]){"/jobs"}, (char[]){"/data/shared/"}, NULL};
     const struct settings settings = {.spark.local_dirs = {dirs, 2, 3}};
-    const struct livy l = {.settings = &settings};
-    accepts(&l, "/jobs/pi.py");
-    accepts(&l, "/jobs");
-    accepts(&l, "file:///data/shared/x.jar");
-    accepts(&l, "/tmp/../jobs//./pi.py");
-    accepts(&l, "/jobs/x.zip#lib");
-    refuses(&l, "/jobs2/pi.py",
+    const struct door d = {.settings = &settings};
+    accepts(&d, "/jobs/pi.py");
+    accepts(&d, "/jobs");
+    accepts(&d, "file:///data/shared/x.jar");
+    accepts(&d, "/tmp/../jobs//./pi.py");
+    accepts(&d, "/jobs/x.zip#lib");
+    refuses(&d, "/jobs2/pi.py",
             "requirement failed: Local path /jobs2/pi.py cannot be added to user sessions.");
-    refuses(&l, "/jobs/../etc/passwd", "Local path /etc/passwd cannot be added");
-    refuses(&l, "/../../etc/passwd", "Local path /etc/passwd cannot be added");
-    refuses(&l, "file://host/etc/passwd", "Local path /etc/passwd cannot be added");
-    refuses(&l, "/data/sharedx", "cannot be added");
-    accepts(&l, "hdfs:///anything");
+    refuses(&d, "/jobs/../etc/passwd", "Local path /etc/passwd cannot be added");
+    refuses(&d, "/../../etc/passwd", "Local path /etc/passwd cannot be added");
+    refuses(&d, "file://host/etc/passwd", "Local path /etc/passwd cannot be added");
+    refuses(&d, "/data/sharedx", "cannot be added");
+    accepts(&d, "hdfs:///anything");
 }
 
 static void escapes_do_not_hide_a_way_out_of_a_folder(void **state)
@@ -110,11 +110,11 @@ static void escapes_do_not_hide_a_way_out_of_a_folder(void **state)
     (void)state;
     char *dirs[] = {(char[]){"/jobs"}, NULL};
     const struct settings settings = {.spark.local_dirs = {dirs, 1, 2}};
-    const struct livy l = {.settings = &settings};
-    refuses(&l, "file:///jobs/%2e%2e/etc/passwd", "cannot be added");
-    refuses(&l, "file:///jobs/.%2E/etc/passwd", "cannot be added");
-    refuses(&l, "file:///jobs/..%2fetc/passwd", "cannot be added");
-    accepts(&l, "file:///jobs/a%20b.py");
+    const struct door d = {.settings = &settings};
+    refuses(&d, "file:///jobs/%2e%2e/etc/passwd", "cannot be added");
+    refuses(&d, "file:///jobs/.%2E/etc/passwd", "cannot be added");
+    refuses(&d, "file:///jobs/..%2fetc/passwd", "cannot be added");
+    accepts(&d, "file:///jobs/a%20b.py");
 }
 
 static void the_root_opens_everything(void **state)
@@ -122,27 +122,27 @@ static void the_root_opens_everything(void **state)
     (void)state;
     char *dirs[] = {(char[]){"/"}, NULL};
     const struct settings settings = {.spark.local_dirs = {dirs, 1, 2}};
-    const struct livy l = {.settings = &settings};
-    accepts(&l, "/etc/passwd");
+    const struct door d = {.settings = &settings};
+    accepts(&d, "/etc/passwd");
 }
 
 static void no_folder_at_all_is_nothing_for_strangers(void **state)
 {
     (void)state;
     const struct settings settings = {0};
-    const struct livy l = {.settings = &settings};
-    refuses(&l, "/jobs/pi.py", "cannot be added");
+    const struct door d = {.settings = &settings};
+    refuses(&d, "/jobs/pi.py", "cannot be added");
 }
 
 static void a_default_file_system_stands_in_front_of_plain_paths(void **state)
 {
     (void)state;
     static char fs[] = "hdfs://namenode:8020";
-    const struct livy l = {.local_files_everywhere = true, .default_fs = fs};
-    expect(&l, "/jobs/pi.py", "hdfs://namenode:8020/jobs/pi.py", NULL);
-    accepts(&l, "file:/jobs/pi.py");
-    accepts(&l, "s3a://bucket/x");
-    refuses(&l, "pi.py", "is not absolute");
+    const struct door d = {.local_files_everywhere = true, .default_fs = fs};
+    expect(&d, "/jobs/pi.py", "hdfs://namenode:8020/jobs/pi.py", NULL);
+    accepts(&d, "file:/jobs/pi.py");
+    accepts(&d, "s3a://bucket/x");
+    refuses(&d, "pi.py", "is not absolute");
 }
 
 static void expect_default_fs(const char *core_site, const char *expected)
@@ -181,13 +181,13 @@ static void every_failing_allocation_leaves_nothing(void **state)
     (void)state;
     char *dirs[] = {(char[]){"/jobs"}, NULL};
     const struct settings settings = {.spark.local_dirs = {dirs, 1, 2}};
-    const struct livy l = {.settings = &settings};
+    const struct door d = {.settings = &settings};
     enum err_code rc = ERR_NOMEM;
     for (long n = 1; rc == ERR_NOMEM; n++) {
         struct err err;
         char *path = mem_strdup("/jobs/a/../b/c");
         mem_fail_at(n);
-        rc = path_accept(&l, &path, &err);
+        rc = door_accept_path(&d, &path, &err);
         mem_fail_at(0);
         mem_free(path);
         assert_int_equal(mem_live(), 0);

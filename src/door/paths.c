@@ -1,7 +1,7 @@
 /*
  * Which files a request may name. The words of the errors are Livy's: clients and people know them.
  */
-#include "livy/livy_internal.h"
+#include "door/door_internal.h"
 
 #include "base/io.h"
 #include "base/mem.h"
@@ -78,14 +78,14 @@ static bool hides_segments(const char *path)
     return strcasestr(path, "%2e") != NULL || strcasestr(path, "%2f") != NULL;
 }
 
-static enum err_code check_local(const struct livy *l, const char *path, struct err *err)
+static enum err_code check_local(const struct door *d, const char *path, struct err *err)
 {
-    if (l->local_files_everywhere)
+    if (d->local_files_everywhere)
         return ERR_OK;
     cleanup(mem_freep) char *plain = normalise(path);
     if (plain == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
-    const struct strlist *dirs = &l->settings->spark.local_dirs;
+    const struct strlist *dirs = &d->settings->spark.local_dirs;
     for (size_t i = 0; i < dirs->n && !hides_segments(plain); i++)
         if (lies_in(plain, dirs->items[i]))
             return ERR_OK;
@@ -147,9 +147,9 @@ static enum err_code not_absolute(const char *path, struct err *err)
     return err_set(err, ERR_INVALID, "requirement failed: Path '%.300s' is not absolute.", path);
 }
 
-static enum err_code prefix_default_fs(const struct livy *l, char **path, struct err *err)
+static enum err_code prefix_default_fs(const struct door *d, char **path, struct err *err)
 {
-    char *whole = mem_printf("%s%s", l->default_fs, *path);
+    char *whole = mem_printf("%s%s", d->default_fs, *path);
     if (whole == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     mem_free(*path);
@@ -157,7 +157,7 @@ static enum err_code prefix_default_fs(const struct livy *l, char **path, struct
     return ERR_OK;
 }
 
-enum err_code path_accept(const struct livy *l, char **path, struct err *err)
+enum err_code door_accept_path(const struct door *d, char **path, struct err *err)
 {
     if (check_uri(*path, err) != ERR_OK)
         return err->code;
@@ -165,11 +165,11 @@ enum err_code path_accept(const struct livy *l, char **path, struct err *err)
     if (scheme == 0 && (*path)[0] != '/')
         return not_absolute(*path, err);
     if (scheme == 0)
-        return l->default_fs != NULL ? prefix_default_fs(l, path, err) : check_local(l, *path, err);
+        return d->default_fs != NULL ? prefix_default_fs(d, path, err) : check_local(d, *path, err);
     if (scheme != strlen("file") || strncasecmp(*path, "file", scheme) != 0)
         return ERR_OK; /* another file system checks for itself */
     const char *local = *path + scheme + 1;
     if (str_starts(local, "//"))
         local += 2 + strcspn(local + 2, "/"); /* file://host/path */
-    return local[0] == '/' ? check_local(l, local, err) : not_absolute(*path, err);
+    return local[0] == '/' ? check_local(d, local, err) : not_absolute(*path, err);
 }

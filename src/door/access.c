@@ -4,7 +4,7 @@
  * The filter runs before any route: authentication, then CSRF, then the list of allowed users. Without
  * authentication the user is NULL, who may do everything (hearth listens on loopback only, then).
  */
-#include "livy/livy_internal.h"
+#include "door/door_internal.h"
 
 #include "base/io.h"
 #include "base/log.h"
@@ -17,6 +17,7 @@
 #include <openssl/sha.h>
 #include <string.h>
 #include <sys/random.h>
+#include <uthash.h>
 
 enum { USERS_FILE_MAX = 1 << 20, PROVEN_MAX = 1024 };
 
@@ -298,9 +299,10 @@ static bool is_probe(const struct http_request *r)
     return strcmp(http_path(r), "/healthz") == 0 || strcmp(http_path(r), "/readyz") == 0;
 }
 
-bool access_filter(struct http_request *r, void *arg)
+bool door_filter(struct http_request *r, void *arg)
 {
-    struct access *a = arg;
+    const struct door *d = arg;
+    struct access *a = d->access;
     if (a->type == AUTH_BASIC && !is_probe(r)) {
         authenticate_basic(a, r);
         return true;
@@ -332,8 +334,9 @@ static bool owns(const char *user, const char *owner, const char *proxy_user)
     return same(user, owner) || same(user, proxy_user);
 }
 
-bool access_may_modify(const struct access *a, const char *user, const struct app_info *info)
+bool door_may_modify(const struct door *d, const char *user, const struct app_info *info)
 {
+    const struct access *a = d->access;
     if (!a->settings->auth.access_control || is_superuser(a, user))
         return true;
     return owns(user, info->owner, info->proxy_user) || in_list(&a->settings->auth.modify_users, user);
@@ -345,49 +348,47 @@ static bool may_view_all(const struct access *a, const char *user)
            in_list(&a->settings->auth.modify_users, user) || in_list(&a->settings->auth.view_users, user);
 }
 
-bool access_may_view(const struct access *a, const char *user, const struct app_info *info)
+bool door_may_view(const struct door *d, const char *user, const struct app_info *info)
 {
-    return may_view_all(a, user) || owns(user, info->owner, info->proxy_user);
+    return may_view_all(d->access, user) || owns(user, info->owner, info->proxy_user);
 }
 
-bool access_may_view_row(const struct access *a, const char *user, const struct store_app *row)
+bool door_may_view_row(const struct door *d, const char *user, const struct store_app *row)
 {
-    return may_view_all(a, user) || owns(user, row->owner, row->proxy_user);
+    return may_view_all(d->access, user) || owns(user, row->owner, row->proxy_user);
 }
 
-static bool may_act_for(const struct access *a, struct http_request *r, const char *wanted)
+static enum err_code check_may_act_for(const struct access *a, const char *user, const char *wanted,
+                                       struct err *err)
 {
-    const char *user = http_user(r);
     if (is_superuser(a, user) || same(user, wanted))
-        return true;
-    livy_reply_msg(r, 403, "User '%.200s' not allowed to impersonate 'Some(%.200s)'.", user, wanted);
-    return false;
+        return ERR_OK;
+    return err_set(err, ERR_DENIED, "User '%.200s' not allowed to impersonate 'Some(%.200s)'.", user, wanted);
 }
 
-bool access_effective_user(const struct access *a, struct http_request *r, const char **ret_user)
+enum err_code door_effective_user(const struct door *d, struct http_request *r, const char **ret_user,
+                                  struct err *err)
 {
-    const char *wanted = a->settings->auth.impersonation ? http_query(r, "doAs") : NULL;
-    if (wanted != NULL && wanted[0] != '\0') {
-        if (!may_act_for(a, r, wanted))
-            return false;
-        *ret_user = wanted;
-        return true;
-    }
-    *ret_user = http_user(r);
-    return true;
+    const char *wanted = d->settings->auth.impersonation ? http_query(r, "doAs") : NULL;
+    if (wanted == NULL || wanted[0] == '\0')
+        wanted = http_user(r);
+    else if (check_may_act_for(d->access, http_user(r), wanted, err) != ERR_OK)
+        return err->code;
+    *ret_user = wanted;
+    return ERR_OK;
 }
 
-bool access_proxy_user(const struct access *a, struct http_request *r, const char *asked,
-                       const char **ret_user)
+enum err_code door_proxy_user(const struct door *d, struct http_request *r, const char *asked,
+                              const char **ret_user, struct err *err)
 {
     *ret_user = NULL;
-    if (!a->settings->auth.impersonation)
-        return true;
+    if (!d->settings->auth.impersonation)
+        return ERR_OK;
     const char *wanted = http_query(r, "doAs");
     if (wanted == NULL || wanted[0] == '\0')
         wanted = asked != NULL && asked[0] != '\0' ? asked : NULL;
-    if (wanted != NULL && !may_act_for(a, r, wanted))
-        return false;
+    if (wanted != NULL && check_may_act_for(d->access, http_user(r), wanted, err) != ERR_OK)
+        return err->code;
     *ret_user = wanted != NULL ? wanted : http_user(r);
-    return true;
+    return ERR_OK;
 }
