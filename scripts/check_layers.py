@@ -24,7 +24,7 @@ USES = {
     "door": "app store spark loop base",
     "livy": "door session app guard store spark loop base",
     "submissions": "door app spark loop base",
-    "web": "cluster session app store spark loop base",
+    "web": "door cluster session app store spark loop base",
     "cmd": "discovery submissions livy web door session app cluster rpc guard store spark loop base",
     "main": "cmd base",
 }

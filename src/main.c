@@ -19,6 +19,7 @@ static const struct command {
     {"kill", cmd_kill, "end applications"},
     {"session", cmd_session, "interactive sessions: start, list, stop, exec, attach"},
     {"status", cmd_status, "show the server, or everything about one application"},
+    {"cluster", cmd_cluster, "a standalone cluster at a glance; kill its drivers"},
     {"config", cmd_config, "show the settings in effect and where each came from"},
     {"doctor", cmd_doctor, "check this machine: Java, Spark, memory, disk, port"},
     {"version", cmd_version, "show versions"},

@@ -59,8 +59,8 @@ void clusters_on_change(struct clusters *c, void (*on_change)(struct cluster *cl
 
 /* The same object for any group of masters, asked now: what `hearth cluster URL` prints. The object is
  * borrowed for the time of the callback and always there (NULL: no memory); "reachable" false when nobody
- * answered. */
-void cluster_look(uv_loop_t *loop, struct masters *m, struct http_client *http, bool with_details,
-                  int64_t timeout_ms, void (*done)(json_t *object, void *arg), void *arg);
+ * answered. Without `http` the page is not read. */
+void cluster_look(struct masters *m, struct http_client *http, bool with_details, int64_t timeout_ms,
+                  void (*done)(json_t *object, void *arg), void *arg);
 
 #endif

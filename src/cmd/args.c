@@ -34,8 +34,11 @@ static void print_row(const struct arg *row)
     char letter[8] = "    ";
     if (row->letter != 0)
         (void)snprintf(letter, sizeof letter, "-%c, ", row->letter);
-    (void)snprintf(left, sizeof left, "%s--%s%s%s", letter, row->name, row->value != NULL ? " " : "",
-                   row->value != NULL ? row->value : "");
+    if (row->kind == ARG_MAYBE)
+        (void)snprintf(left, sizeof left, "%s--%s[=%s]", letter, row->name, row->value);
+    else
+        (void)snprintf(left, sizeof left, "%s--%s%s%s", letter, row->name, row->value != NULL ? " " : "",
+                       row->value != NULL ? row->value : "");
     if (strlen(left) > 30)
         (void)printf("  %s\n%34s%s\n", left, "", row->help);
     else
@@ -84,12 +87,16 @@ static int take(struct walk *w, const struct arg *row, char *inline_value)
         *(bool *)row->to = true;
         return ARGS_GO;
     }
+    if (row->kind == ARG_MAYBE) {
+        *(const char **)row->to = inline_value != NULL ? inline_value : "";
+        return ARGS_GO;
+    }
     if (inline_value == NULL && w->at + 1 >= w->argc)
         return args_refuse(w->usage, "--%s needs a value (%s)", row->name, row->value);
     return take_value(w, row, inline_value != NULL ? inline_value : w->argv[++w->at]);
 }
 
-/* --name, --name=VALUE */
+/* --name, --name=VALUE, --name VALUE */
 static int take_long(struct walk *w, char *word)
 {
     char *name = word + 2;
@@ -115,7 +122,7 @@ static int take_letters(struct walk *w, char *word)
             row++;
         if (row->name == NULL)
             return *p == 'h' ? print_help(w) : args_refuse(w->usage, "unknown option -%c", *p);
-        bool with_rest = row->kind != ARG_FLAG && p[1] != '\0';
+        bool with_rest = row->kind != ARG_FLAG && row->kind != ARG_MAYBE && p[1] != '\0';
         int rc = take(w, row, with_rest ? p + 1 : NULL);
         if (rc != ARGS_GO || with_rest)
             return rc;

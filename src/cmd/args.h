@@ -23,9 +23,10 @@
 enum { ARGS_GO = -1 };
 
 enum arg_kind {
-    ARG_FLAG, /* bool *: becomes true */
-    ARG_TEXT, /* const char **: the value, which lives as long as argv; the last one wins */
-    ARG_MANY, /* struct strlist *: each value is added */
+    ARG_FLAG,  /* bool *: becomes true */
+    ARG_TEXT,  /* const char **: the value, which lives as long as argv; the last one wins */
+    ARG_MANY,  /* struct strlist *: each value is added */
+    ARG_MAYBE, /* const char **: as ARG_TEXT, but only in the form --name=VALUE; "" without a value */
 };
 
 struct arg {

@@ -17,6 +17,7 @@ enum cmd_exit {
     CMD_INTERRUPTED = 130, /* Ctrl-C: 128 + SIGINT, as shells count */
 };
 
+int cmd_cluster(int argc, char **argv);
 int cmd_config(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_guard(int argc, char **argv);

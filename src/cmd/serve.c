@@ -5,6 +5,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "cluster/clusters.h"
 #include "cmd/cmd.h"
 #include "cmd/options.h"
 #include "door/door.h"
@@ -13,6 +14,7 @@
 #include "session/session.h"
 #include "spark/spark.h"
 #include "store/store.h"
+#include "web/clusters.h"
 #include "web/status.h"
 
 #include <malloc.h>
@@ -32,12 +34,14 @@ struct serve {
     struct spark *spark;
     struct err spark_missing;
     struct store *store;
+    struct clusters *clusters;
     struct apps *apps;
     struct sessions *sessions;
     struct http_server *http;
     struct door *door;
     struct livy *livy;
     struct status *status;
+    struct cluster_door *cluster_door;
     char *archive_dir;
 };
 
@@ -150,8 +154,10 @@ static enum err_code open_doors(struct serve *s, struct err *err)
         .spark_missing = s->spark_missing.msg,
         .settings = &s->settings,
     };
+    struct cluster_door_options clusters = {s->http, s->clusters, s->door};
     s->status = status_open(&status);
-    return s->status != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
+    s->cluster_door = cluster_door_open(&clusters);
+    return s->status != NULL && s->cluster_door != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
 }
 
 static enum err_code start(struct serve *s, struct err *err)
@@ -165,6 +171,8 @@ static enum err_code start(struct serve *s, struct err *err)
         return rc;
     find_spark(s);
     rc = store_open(&s->loop, s->settings.server.state_dir, &s->store, err);
+    if (rc == ERR_OK)
+        rc = clusters_open(&s->loop, &s->settings, &s->clusters, err);
     if (rc != ERR_OK)
         return rc;
     struct apps_options apps = {
@@ -200,7 +208,9 @@ static void stop(struct serve *s)
     sessions_stop(s->sessions);
     if (s->apps != NULL)
         apps_stop(s->apps);
-    http_server_close(s->http); /* sends what these two have answered */
+    clusters_stop(s->clusters);
+    cluster_door_stop(s->cluster_door);
+    http_server_close(s->http); /* sends what these have answered */
     if (s->spark != NULL)
         spark_stop_training(s->spark);
     uv_close((uv_handle_t *)&s->on_term, NULL);
@@ -209,8 +219,10 @@ static void stop(struct serve *s)
     livy_close(s->livy);
     status_close(s->status);
     door_close(s->door);
+    cluster_door_close(s->cluster_door);
     sessions_free(s->sessions);
     apps_free(s->apps);
+    clusters_free(s->clusters);
     spark_close(s->spark);
     mem_free(s->archive_dir);
     io_closep(&s->lock_fd);

@@ -1,0 +1,450 @@
+/*
+ * Watching: each cluster has a timer and at most one look under way.
+ *
+ * The first looks are spread over a period, and as every cluster keeps its own pace they stay apart. A look
+ * that takes longer than the period is followed by the next one at once.
+ */
+#include "cluster/clusters.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "cluster/cluster_internal.h"
+#include "cluster/secrets.h"
+
+#include <string.h>
+#include <utlist.h>
+
+enum {
+    LOOK_MAX_MS = 10000,
+    LOOK_MIN_MS = 1000,
+    FIRST_LOOKS_MS = 5000, /* the longest time over which they are spread */
+    GROUP_IDLE_MS = 10 * 60 * 1000,
+    GROUPS_MAX = 1000,
+};
+
+/* The masters of a URL that is not watched. */
+struct group {
+    struct clusters *clusters;
+    struct masters *masters;
+    char *secret; /* NULL: none */
+    uv_timer_t idle;
+    struct group *prev, *next;
+};
+
+struct cluster {
+    struct clusters *clusters;
+    struct watch *watch;
+    struct masters *masters;
+    uv_timer_t timer;
+    int64_t began_ms; /* the look under way; monotonic, as the loop counts */
+    struct look *look;
+    struct look_memory memory;
+    json_t *masters_seen;
+    json_t *state; /* the last good one */
+    char *trouble; /* NULL: reachable, or not asked yet */
+    char *leader;
+    char *leader_host;
+    int64_t rest_port;
+    int64_t checked_ms, state_ms; /* wall clock */
+    int64_t state_mono_ms;
+};
+
+struct clusters {
+    uv_loop_t *loop;
+    struct watch *watches;
+    struct cluster *list;
+    size_t n;
+    struct group *groups;
+    size_t n_groups;
+    struct http_client *http;
+    void (*on_change)(struct cluster *cluster, void *arg);
+    void *on_change_arg;
+};
+
+/* ---- what is known ---- */
+
+bool cluster_reachable(const struct cluster *c)
+{
+    return c->checked_ms != 0 && c->trouble == NULL;
+}
+
+const char *cluster_name(const struct cluster *c)
+{
+    return c->watch->name;
+}
+
+struct masters *cluster_masters(const struct cluster *c)
+{
+    return c->masters;
+}
+
+const char *cluster_leader_host(const struct cluster *c)
+{
+    return cluster_reachable(c) ? c->leader_host : NULL;
+}
+
+int64_t cluster_rest_port(const struct cluster *c)
+{
+    return cluster_reachable(c) ? c->rest_port : 0;
+}
+
+json_t *cluster_json(const struct cluster *c, bool with_details)
+{
+    struct cluster_frame frame = {
+        .name = c->watch->name,
+        .url = c->watch->url,
+        .trouble = c->trouble,
+        .checked_ms = c->checked_ms,
+        .state_ms = c->state_ms,
+        .age_ms = clock_mono_ms() - c->state_mono_ms,
+    };
+    json_t *state = with_details || c->state == NULL ? json_incref(c->state) : cluster_json_summary(c->state);
+    return cluster_json_whole(&frame, json_incref(c->masters_seen), state);
+}
+
+/* ---- looking ---- */
+
+/* True when that is news to a listener. */
+static bool keep_state(struct cluster *c, const struct look_result *result)
+{
+    bool same =
+        c->leader != NULL && strcmp(c->leader, result->leader) == 0 && c->rest_port == result->rest_port;
+    json_decref(c->state);
+    c->state = json_incref(result->state);
+    c->state_ms = clock_wall_ms();
+    c->state_mono_ms = clock_mono_ms();
+    c->rest_port = result->rest_port;
+    if (same)
+        return false;
+    if (mem_set_str(&c->leader, result->leader) != 0 ||
+        mem_set_str(&c->leader_host, masters_leader_host(c->masters)) != 0)
+        log_warn("out of memory", LOG_S("cluster", c->watch->name));
+    return true;
+}
+
+/* What was known stays, with its age. */
+static bool keep_trouble(struct cluster *c, const char *trouble)
+{
+    bool was_reachable = cluster_reachable(c);
+    bool first = c->checked_ms == 0;
+    char *copy = mem_strdup(trouble);
+    if (copy != NULL) {
+        mem_free(c->trouble);
+        c->trouble = copy;
+    }
+    if (was_reachable || first)
+        log_warn("a cluster cannot be reached", LOG_S("cluster", c->watch->name), LOG_S("why", trouble));
+    return was_reachable;
+}
+
+static void schedule(struct cluster *c);
+
+static void on_look(const struct look_result *result, void *arg)
+{
+    struct cluster *c = arg;
+    bool was_reachable = cluster_reachable(c);
+    bool news = false;
+    c->look = NULL;
+    json_decref(c->masters_seen);
+    c->masters_seen = json_deep_copy(result->masters);
+    if (result->state == NULL) {
+        news = keep_trouble(c, result->trouble);
+    } else {
+        news = keep_state(c, result) || !was_reachable;
+        mem_free(c->trouble);
+        c->trouble = NULL;
+        if (!was_reachable)
+            log_info("a cluster is reached", LOG_S("cluster", c->watch->name),
+                     LOG_S("leader", result->leader));
+    }
+    c->checked_ms = clock_wall_ms();
+    schedule(c);
+    if (news && c->clusters->on_change != NULL)
+        c->clusters->on_change(c, c->clusters->on_change_arg);
+}
+
+static int64_t look_timeout(int64_t period_ms)
+{
+    if (period_ms > LOOK_MAX_MS)
+        return LOOK_MAX_MS;
+    return period_ms < LOOK_MIN_MS ? LOOK_MIN_MS : period_ms;
+}
+
+static void on_time(uv_timer_t *timer)
+{
+    struct cluster *c = timer->data;
+    const struct look_options options = {
+        .masters = c->masters,
+        .http = clusters_http(c->clusters),
+        .timeout_ms = look_timeout(c->watch->period_ms),
+        .memory = &c->memory,
+        .done = on_look,
+        .arg = c,
+    };
+    c->began_ms = (int64_t)uv_now(c->clusters->loop);
+    c->look = look_start(&options);
+    if (c->look == NULL)
+        schedule(c); /* memory is short: the next time */
+}
+
+static void schedule(struct cluster *c)
+{
+    int64_t due_ms = c->began_ms + c->watch->period_ms - (int64_t)uv_now(c->clusters->loop);
+    (void)uv_timer_start(&c->timer, on_time, (uint64_t)(due_ms > 0 ? due_ms : 0), 0);
+}
+
+static void start_watching(struct clusters *c)
+{
+    for (size_t i = 0; i < c->n; i++) {
+        struct cluster *cluster = &c->list[i];
+        int64_t period_ms = cluster->watch->period_ms;
+        int64_t spread_ms = period_ms < FIRST_LOOKS_MS ? period_ms : FIRST_LOOKS_MS;
+        (void)uv_timer_init(c->loop, &cluster->timer);
+        cluster->timer.data = cluster;
+        (void)uv_timer_start(&cluster->timer, on_time, (uint64_t)(spread_ms * (int64_t)i / (int64_t)c->n), 0);
+    }
+}
+
+/* ---- groups ---- */
+
+static void on_group_closed(uv_handle_t *handle)
+{
+    struct group *g = handle->data;
+    secret_free(g->secret);
+    mem_free(g);
+}
+
+static void drop_group(struct group *g)
+{
+    DL_DELETE(g->clusters->groups, g);
+    g->clusters->n_groups--;
+    masters_free(g->masters);
+    uv_close((uv_handle_t *)&g->idle, on_group_closed);
+}
+
+static void on_group_idle(uv_timer_t *timer)
+{
+    drop_group(timer->data);
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static struct group *find_group(struct clusters *c, const char *url, const char *secret)
+{
+    struct group *g = NULL;
+    DL_FOREACH(c->groups, g)
+    {
+        if (strcmp(masters_url(g->masters), url) == 0 && same_text(g->secret, secret))
+            return g;
+    }
+    return NULL;
+}
+
+static enum err_code add_group(struct clusters *c, const char *url, const char *secret, struct group **ret,
+                               struct err *err)
+{
+    const struct masters_options options = {.loop = c->loop, .url = url, .secret = secret};
+    struct group *g = c->n_groups < GROUPS_MAX ? mem_calloc(1, sizeof *g) : NULL;
+    if (g == NULL)
+        return err_set(err, ERR_BUSY, "too many clusters at once, or out of memory");
+    enum err_code rc = masters_new(&options, &g->masters, err);
+    if (rc == ERR_OK && mem_set_str(&g->secret, secret) != 0)
+        rc = err_set(err, ERR_NOMEM, "out of memory");
+    if (rc != ERR_OK) {
+        masters_free(g->masters);
+        mem_free(g);
+        return rc;
+    }
+    g->clusters = c;
+    (void)uv_timer_init(c->loop, &g->idle);
+    g->idle.data = g;
+    uv_unref((uv_handle_t *)&g->idle);
+    DL_APPEND(c->groups, g);
+    c->n_groups++;
+    *ret = g;
+    return ERR_OK;
+}
+
+enum err_code clusters_masters(struct clusters *c, const char *url, const char *secret, struct masters **ret,
+                               struct err *err)
+{
+    struct cluster *watched = clusters_find_url(c, url);
+    if (watched != NULL) {
+        *ret = watched->masters;
+        return ERR_OK;
+    }
+    struct group *g = find_group(c, url, secret);
+    enum err_code rc = g == NULL ? add_group(c, url, secret, &g, err) : ERR_OK;
+    if (rc != ERR_OK)
+        return rc;
+    (void)uv_timer_start(&g->idle, on_group_idle, GROUP_IDLE_MS, 0); /* anew with each use */
+    *ret = g->masters;
+    return ERR_OK;
+}
+
+/* ---- life ---- */
+
+/* Made when it is first needed: a server that watches nothing does without. */
+struct http_client *clusters_http(struct clusters *c)
+{
+    if (c->http == NULL)
+        c->http = http_client_new(c->loop);
+    return c->http;
+}
+
+static enum err_code open_masters(struct clusters *c, struct cluster *cluster, struct watch *watch,
+                                  struct err *err)
+{
+    cluster->clusters = c;
+    cluster->watch = watch;
+    const struct masters_options options = {.loop = c->loop, .url = watch->url, .secret = watch->secret};
+    return masters_new(&options, &cluster->masters, err);
+}
+
+static enum err_code open_all(struct clusters *c, const struct settings *settings, struct err *err)
+{
+    enum err_code rc = watch_list_read(settings, &c->watches, &c->n, err);
+    if (rc == ERR_OK && (c->list = mem_calloc(c->n + 1, sizeof *c->list)) == NULL)
+        rc = err_set(err, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; rc == ERR_OK && i < c->n; i++)
+        rc = open_masters(c, &c->list[i], &c->watches[i], err);
+    return rc;
+}
+
+enum err_code clusters_open(uv_loop_t *loop, const struct settings *settings, struct clusters **ret,
+                            struct err *err)
+{
+    struct clusters *c = mem_calloc(1, sizeof *c);
+    if (c == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    c->loop = loop;
+    enum err_code rc = open_all(c, settings, err);
+    if (rc == ERR_OK) {
+        start_watching(c);
+        *ret = c;
+        return ERR_OK;
+    }
+    for (size_t i = 0; c->list != NULL && i < c->n; i++)
+        masters_free(c->list[i].masters);
+    clusters_free(c);
+    return rc;
+}
+
+void clusters_stop(struct clusters *c)
+{
+    if (c == NULL)
+        return;
+    c->on_change = NULL;
+    for (size_t i = 0; i < c->n; i++) {
+        struct cluster *cluster = &c->list[i];
+        masters_free(cluster->masters);
+        cluster->masters = NULL;
+        look_free(cluster->look);
+        cluster->look = NULL;
+        uv_close((uv_handle_t *)&cluster->timer, NULL);
+    }
+    while (c->groups != NULL)
+        drop_group(c->groups);
+    http_client_free(c->http);
+    c->http = NULL;
+}
+
+static void clear_cluster(struct cluster *c)
+{
+    look_memory_clear(&c->memory);
+    json_decref(c->masters_seen);
+    json_decref(c->state);
+    mem_free(c->trouble);
+    mem_free(c->leader);
+    mem_free(c->leader_host);
+}
+
+void clusters_free(struct clusters *c)
+{
+    if (c == NULL)
+        return;
+    for (size_t i = 0; c->list != NULL && i < c->n; i++)
+        clear_cluster(&c->list[i]);
+    mem_free(c->list);
+    watch_list_free(c->watches, c->n);
+    mem_free(c);
+}
+
+/* ---- finding ---- */
+
+size_t clusters_count(const struct clusters *c)
+{
+    return c->n;
+}
+
+struct cluster *clusters_at(struct clusters *c, size_t index)
+{
+    return &c->list[index];
+}
+
+struct cluster *clusters_find(struct clusters *c, const char *name)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (strcmp(c->list[i].watch->name, name) == 0)
+            return &c->list[i];
+    return NULL;
+}
+
+/* The length of the first "host[:port]" in a list; *ret_host is that of its host. */
+static size_t master_length(const char *list, size_t *ret_host)
+{
+    size_t len = strcspn(list, ",");
+    const char *bracket = memchr(list, ']', len);
+    size_t skip = bracket != NULL ? (size_t)(bracket - list) : 0;
+    const char *colon = memchr(list + skip, ':', len - skip);
+    *ret_host = colon != NULL ? (size_t)(colon - list) : len;
+    return len;
+}
+
+static bool same_master(const char *a, size_t a_len, size_t a_host, const char *b, size_t b_len,
+                        size_t b_host)
+{
+    static const char usual[] = ":7077";
+    const char *a_port = a_len > a_host ? a + a_host : usual;
+    const char *b_port = b_len > b_host ? b + b_host : usual;
+    size_t n = a_len > a_host ? a_len - a_host : strlen(usual);
+    return a_host == b_host && strncmp(a, b, a_host) == 0 &&
+           n == (b_len > b_host ? b_len - b_host : strlen(usual)) && strncmp(a_port, b_port, n) == 0;
+}
+
+/* The same masters in the same order; a port that is left out is 7077. */
+static bool same_masters(const char *a, const char *b)
+{
+    static const char scheme[] = "spark://";
+    a += str_starts(a, scheme) ? strlen(scheme) : 0;
+    b += str_starts(b, scheme) ? strlen(scheme) : 0;
+    while (*a != '\0' && *b != '\0') {
+        size_t a_host = 0;
+        size_t b_host = 0;
+        size_t a_len = master_length(a, &a_host);
+        size_t b_len = master_length(b, &b_host);
+        if (!same_master(a, a_len, a_host, b, b_len, b_host))
+            return false;
+        a += a_len + (a[a_len] == ',');
+        b += b_len + (b[b_len] == ',');
+    }
+    return *a == *b;
+}
+
+struct cluster *clusters_find_url(struct clusters *c, const char *url)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (same_masters(c->list[i].watch->url, url))
+            return &c->list[i];
+    return NULL;
+}
+
+void clusters_on_change(struct clusters *c, void (*on_change)(struct cluster *cluster, void *arg), void *arg)
+{
+    c->on_change = on_change;
+    c->on_change_arg = arg;
+}
