@@ -146,6 +146,7 @@ struct jser_writer {
     struct buf *to;
     struct jser_written *written;
     size_t n_written, cap_written;
+    uint32_t *index; /* of strings and classes by their hashes: place in `written` + 1, 0: free */
     bool no_memory;
 };
 

@@ -26,6 +26,7 @@ void jser_writer_clear(struct jser_writer *w)
     for (size_t i = 0; i < w->n_written; i++)
         mem_free(w->written[i].text);
     mem_free(w->written);
+    mem_free(w->index);
     *w = (struct jser_writer){0};
 }
 
@@ -54,20 +55,49 @@ static uint32_t hash_of(const char *s, size_t n)
     return h;
 }
 
+/* Twice as many places as there may be things: some are always free. */
+static size_t index_size(const struct jser_writer *w)
+{
+    return 2 * w->cap_written;
+}
+
+static void add_to_index(struct jser_writer *w, size_t number)
+{
+    if (w->written[number].kind == WRITTEN_OTHER)
+        return;
+    size_t i = w->written[number].hash % index_size(w);
+    while (w->index[i] != 0)
+        i = (i + 1) % index_size(w);
+    w->index[i] = (uint32_t)number + 1;
+}
+
+static bool grow(struct jser_writer *w)
+{
+    size_t cap = w->cap_written == 0 ? 16 : w->cap_written * 2;
+    struct jser_written *written = mem_realloc(w->written, cap * sizeof *written);
+    if (written == NULL)
+        return false;
+    w->written = written;
+    uint32_t *index = mem_calloc(2 * cap, sizeof *index);
+    if (index == NULL)
+        return false;
+    mem_free(w->index);
+    w->index = index;
+    w->cap_written = cap;
+    for (size_t i = 0; i < w->n_written; i++)
+        add_to_index(w, i);
+    return true;
+}
+
 static uint32_t remember(struct jser_writer *w, struct jser_written what)
 {
-    if (w->n_written == w->cap_written) {
-        size_t cap = w->cap_written == 0 ? 16 : w->cap_written * 2;
-        struct jser_written *written = mem_realloc(w->written, cap * sizeof *written);
-        if (written == NULL) {
-            w->no_memory = true;
-            mem_free(what.text);
-            return 0;
-        }
-        w->written = written;
-        w->cap_written = cap;
+    if (w->n_written == w->cap_written && !grow(w)) {
+        w->no_memory = true;
+        mem_free(what.text);
+        return 0;
     }
     w->written[w->n_written] = what;
+    add_to_index(w, w->n_written);
     return (uint32_t)w->n_written++;
 }
 
@@ -76,29 +106,25 @@ static uint32_t remember_other(struct jser_writer *w)
     return remember(w, (struct jser_written){.kind = WRITTEN_OTHER});
 }
 
-static bool find_string(const struct jser_writer *w, const char *text, size_t len, uint32_t *ret)
+static bool is_same(const struct jser_written *a, int kind, const char *text, size_t len)
 {
-    uint32_t hash = hash_of(text, len);
-    for (size_t i = 0; i < w->n_written; i++) {
-        const struct jser_written *s = &w->written[i];
-        if (s->kind == WRITTEN_STRING && s->hash == hash && s->len == len &&
-            memcmp(s->text, text, len) == 0) {
-            *ret = (uint32_t)i;
-            return true;
-        }
-    }
-    return false;
+    if ((int)a->kind != kind)
+        return false;
+    const char *have = kind == WRITTEN_CLASS ? a->name : a->text;
+    return a->len == len && memcmp(have, text, len) == 0;
 }
 
-static bool find_class(const struct jser_writer *w, const char *name, uint32_t *ret)
+static bool find(const struct jser_writer *w, int kind, const char *text, size_t len, uint32_t *ret)
 {
-    uint32_t hash = hash_of(name, strlen(name));
-    for (size_t i = 0; i < w->n_written; i++) {
-        const struct jser_written *c = &w->written[i];
-        if (c->kind == WRITTEN_CLASS && c->hash == hash && strcmp(c->name, name) == 0) {
-            *ret = (uint32_t)i;
-            return true;
-        }
+    if (w->index == NULL)
+        return false;
+    uint32_t hash = hash_of(text, len);
+    for (size_t i = hash % index_size(w); w->index[i] != 0; i = (i + 1) % index_size(w)) {
+        const struct jser_written *a = &w->written[w->index[i] - 1];
+        if (a->hash != hash || !is_same(a, kind, text, len))
+            continue;
+        *ret = w->index[i] - 1;
+        return true;
     }
     return false;
 }
@@ -177,7 +203,7 @@ static void put_name(struct jser_writer *w, const char *name)
 void jser_write_string(struct jser_writer *w, const char *text, size_t len)
 {
     uint32_t number = 0;
-    if (find_string(w, text, len, &number)) {
+    if (find(w, WRITTEN_STRING, text, len, &number)) {
         jser_write_reference(w, number);
         return;
     }
@@ -206,15 +232,16 @@ static void write_class_desc(struct jser_writer *w, const struct jser_class *c)
         jser_write_null(w);
         return;
     }
-    if (find_class(w, c->name, &number)) {
+    if (find(w, WRITTEN_CLASS, c->name, strlen(c->name), &number)) {
         jser_write_reference(w, number);
         return;
     }
     put(w, TC_CLASSDESC, 1);
     put_name(w, c->name);
     put(w, (uint64_t)c->uid, 8);
+    size_t len = strlen(c->name);
     (void)remember(w, (struct jser_written){
-                          .kind = WRITTEN_CLASS, .name = c->name, .hash = hash_of(c->name, strlen(c->name))});
+                          .kind = WRITTEN_CLASS, .name = c->name, .len = len, .hash = hash_of(c->name, len)});
     put(w, c->flags, 1);
     put(w, c->n_fields, 2);
     for (unsigned i = 0; i < c->n_fields; i++) {

@@ -604,6 +604,26 @@ static void long_text_takes_the_long_form(void **state)
     mem_free(text);
 }
 
+static void each_of_many_texts_is_written_once(void **state)
+{
+    (void)state;
+    enum { TEXTS = 50000, REFERENCE = 5 };
+    cleanup(buf_clear) struct buf out = BUF(4 << 20);
+    struct jser_writer w;
+    size_t once = 0;
+    jser_writer_init(&w, &out);
+    for (int i = 0; i < 2 * TEXTS; i++) {
+        char text[16];
+        int n = snprintf(text, sizeof text, "%d", i % TEXTS);
+        jser_write_string(&w, text, (size_t)n);
+        once = i + 1 == TEXTS ? out.len : once;
+    }
+    assert_int_equal(jser_writer_check(&w, NULL), ERR_OK);
+    assert_int_equal(out.len, once + TEXTS * REFERENCE);
+    assert_memory_equal(out.data + out.len - REFERENCE, "q\0\x7e\xc3\x4f", REFERENCE);
+    jser_writer_clear(&w);
+}
+
 static void writing_survives_every_failing_allocation(void **state)
 {
     (void)state;
@@ -652,6 +672,7 @@ int main(void)
         cmocka_unit_test(any_text_survives_writing_and_reading),
         cmocka_unit_test(bytes_that_are_no_text_are_replaced_when_written),
         cmocka_unit_test(long_text_takes_the_long_form),
+        cmocka_unit_test(each_of_many_texts_is_written_once),
         cmocka_unit_test(writing_survives_every_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
