@@ -59,6 +59,17 @@ static void take_discovery(struct connection *c, const struct frame *frame)
 
 /* ---- authentication ---- */
 
+static void try_next(struct connection *c, const char *words)
+{
+    struct rpc_node *n = c->node;
+    if (n->secret != NULL)
+        n->method = (enum method)((n->method + 1) % METHODS);
+    if (n->secret != NULL && ++n->n_refused < METHODS)
+        connection_redial(c);
+    else
+        connection_fail(c, RPC_UNAUTHORIZED, words);
+}
+
 static void authenticate(struct connection *c, const uint8_t *reply, size_t len)
 {
     struct err err;
@@ -66,10 +77,19 @@ static void authenticate(struct connection *c, const uint8_t *reply, size_t len)
     cleanup(buf_clear) struct buf body = BUF(STEP_MAX);
     switch (auth_next(c->auth, reply, len, &body, &err)) {
     case AUTH_SEND: send_step(c, &body); break;
-    case AUTH_DONE: discover(c); break;
+    case AUTH_DONE:
+        /* Bytes from before the keys were agreed upon must not pass for what the node says with them. */
+        if (auth_encrypts(c->auth) && c->in.in.len > c->in.taken)
+            connection_fail(c, RPC_BROKEN, "sent more than its part of the handshake");
+        else
+            discover(c);
+        break;
     case AUTH_FAILED:
         (void)snprintf(words, sizeof words, "cannot be authenticated with: %s", err.msg);
-        connection_fail(c, RPC_UNAUTHORIZED, words);
+        if (err.code == ERR_DENIED)
+            connection_fail(c, RPC_UNAUTHORIZED, words);
+        else
+            try_next(c, words); /* what this one lacks (MD5 under a FIPS policy), another may have */
         break;
     }
 }
@@ -79,7 +99,7 @@ void handshake_start(struct connection *c)
     static const enum auth_method methods[] = {
         [METHOD_SASL] = AUTH_SASL, [METHOD_AES_1] = AUTH_AES_1, [METHOD_AES_2] = AUTH_AES_2};
     struct rpc_node *n = c->node;
-    if (n->secret == NULL || n->method == METHOD_PLAIN) {
+    if (n->secret == NULL) {
         discover(c);
         return;
     }
@@ -92,17 +112,6 @@ void handshake_start(struct connection *c)
 }
 
 /* ---- other methods ---- */
-
-static void try_next(struct connection *c, const char *words)
-{
-    struct rpc_node *n = c->node;
-    if (n->secret != NULL)
-        n->method = (enum method)((n->method + 1) % METHODS);
-    if (n->secret != NULL && ++n->n_refused < METHODS)
-        connection_redial(c);
-    else
-        connection_fail(c, RPC_UNAUTHORIZED, words);
-}
 
 /* The two versions of the AES handshake look alike; with the wrong one, all that follows is nonsense. */
 bool handshake_try_other(struct connection *c)
@@ -127,7 +136,15 @@ static void take_refusal(struct connection *c, const struct frame *frame)
                         ? "wants a secret (spark.authenticate), and none is configured"
                         : "wants a secret (spark.authenticate) in a way that hearth does not know");
         break;
-    case AUTH_UNKNOWN_HERE: try_next(c, words); break;
+    case AUTH_UNKNOWN_HERE:
+        /* Whoever listens there need not know the secret: it gets no requests. */
+        if (c->phase == PHASE_AUTHENTICATING)
+            connection_fail(
+                c, RPC_UNAUTHORIZED,
+                "does not ask for the secret that is configured: spark.authenticate is off there");
+        else
+            connection_fail(c, RPC_REFUSED, words);
+        break;
     case AUTH_REJECTED: connection_fail(c, RPC_UNAUTHORIZED, "does not accept the secret"); break;
     case AUTH_NOT_THE_POINT:
         connection_fail(c, c->phase == PHASE_AUTHENTICATING ? RPC_UNAUTHORIZED : RPC_REFUSED, words);

@@ -6,7 +6,8 @@
  * is found first: a harmless question in Scala 2.12's dialect, and the node's refusal tells the rest.
  * Identities that a node corrects are learnt and the request is sent again, eight times at most.
  *
- * Authentication is used when there is a secret: SASL first; the node's refusals choose among the others.
+ * With a secret the node must prove that it knows it, too: the handshakes that encrypt are tried first, then
+ * SASL. A node that asks for no secret gets no requests then.
  *
  * Every request ends with exactly one callback, in the given time, unless rpc_node_free() comes first. Broken
  * frames, a frame above the limit and unknown authentication close the connection and end what is under way

@@ -56,8 +56,9 @@ struct request {
     bool uncertain;
 };
 
-/* In the order in which they are tried. */
-enum method { METHOD_SASL, METHOD_AES_1, METHOD_AES_2, METHOD_PLAIN, METHODS };
+/* In the order in which they are tried: those that encrypt first, since nodes that know them mostly take
+ * SASL, too, and all that follows would be sent in the clear. */
+enum method { METHOD_AES_1, METHOD_AES_2, METHOD_SASL, METHODS };
 
 enum phase { PHASE_CONNECTING, PHASE_AUTHENTICATING, PHASE_DISCOVERING, PHASE_OPEN, PHASE_CLOSING };
 
