@@ -200,6 +200,7 @@ static void put_under_way(struct connection *c, struct request *r, size_t len)
     DL_DELETE(n->waiting, r);
     DL_APPEND(n->under_way, r);
     r->connection = c;
+    r->heard = n->heard;
     r->generation = c->generation;
     r->begin = c->n_accepted;
     r->end = r->begin + len;

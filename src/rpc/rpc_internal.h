@@ -41,7 +41,7 @@ struct request {
     rpc_answer_cb *done;
     void *arg;
     int64_t timeout_ms, due_ms;
-    uint64_t heard; /* node's when it was asked */
+    uint64_t heard; /* node's when it was asked, or sent */
     bool is_repeated, was_written;
     unsigned n_lessons;
 
