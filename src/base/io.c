@@ -97,6 +97,8 @@ enum err_code io_replace_file(const char *path, const void *bytes, size_t n, mod
     if (fd < 0)
         return err_sys(err, errno, "creating %s", temp);
     enum err_code rc = io_write_all(fd, bytes, n, err);
+    if (rc == ERR_OK && fchmod(fd, mode) != 0) /* the umask has taken its part */
+        rc = err_sys(err, errno, "setting rights");
     if (rc == ERR_OK && (must_fail() || fsync(fd) != 0))
         rc = err_sys(err, errno, "syncing");
     if (rc == ERR_OK && (must_fail() || rename(temp, path) != 0))

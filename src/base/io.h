@@ -24,7 +24,7 @@ enum err_code io_read_file(const char *path, struct buf *into, struct err *err);
 enum err_code io_write_all(int fd, const void *bytes, size_t n, struct err *err);
 
 /* Replaces path by a file with this content, at once and durably: temporary file beside it, fsync,
- * rename, fsync of the folder. On failure the old file is as it was. */
+ * rename, fsync of the folder. The mode is exactly this one. On failure the old file is as it was. */
 enum err_code io_replace_file(const char *path, const void *bytes, size_t n, mode_t mode, struct err *err);
 
 /* Makes the folder and those above it; existing ones are fine. */

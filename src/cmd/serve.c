@@ -8,6 +8,7 @@
 #include "cluster/clusters.h"
 #include "cmd/cmd.h"
 #include "cmd/options.h"
+#include "discovery/discovery.h"
 #include "door/door.h"
 #include "livy/livy.h"
 #include "loop/http.h"
@@ -40,6 +41,7 @@ struct serve {
     struct http_server *http;
     struct door *door;
     struct livy *livy;
+    struct discovery *discovery;
     struct status *status;
     struct cluster_door *cluster_door;
     char *archive_dir;
@@ -145,6 +147,15 @@ static enum err_code open_doors(struct serve *s, struct err *err)
     if (http_server_new(&s->loop, &http, &s->http, err) != ERR_OK || take_uploads(s, err) != ERR_OK ||
         door_open(&s->loop, &s->settings, &s->door, err) != ERR_OK || open_livy(s, err) != ERR_OK)
         return err->code;
+    struct discovery_options discovery = {
+        .loop = &s->loop,
+        .server = s->http,
+        .store = s->store,
+        .clusters = s->clusters,
+        .settings = &s->settings,
+    };
+    if (discovery_open(&discovery, &s->discovery, err) != ERR_OK)
+        return err->code;
     struct status_options status = {
         .server = s->http,
         .apps = s->apps,
@@ -210,6 +221,7 @@ static void stop(struct serve *s)
         apps_stop(s->apps);
     clusters_stop(s->clusters);
     cluster_door_stop(s->cluster_door);
+    discovery_stop(s->discovery);
     http_server_close(s->http); /* sends what these have answered */
     if (s->spark != NULL)
         spark_stop_training(s->spark);
@@ -217,6 +229,7 @@ static void stop(struct serve *s)
     uv_close((uv_handle_t *)&s->on_int, NULL);
     (void)uv_run(&s->loop, UV_RUN_DEFAULT); /* until nothing is left */
     livy_close(s->livy);
+    discovery_free(s->discovery);
     status_close(s->status);
     door_close(s->door);
     cluster_door_close(s->cluster_door);

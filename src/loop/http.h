@@ -80,7 +80,7 @@ void http_reply(struct http_request *r, struct http_answer *answer);
  * on_close is called exactly once, from the loop or from http_server_close(), never from one of these
  * functions: when the client has gone (noticed within a second when it hangs up), when the end that
  * http_stream_end() asked for has been sent, or when the server closes. The stream is invalid from that
- * call on. A stream without traffic carries a comment (": \n\n") every 15 s.
+ * call on. A stream without traffic carries a comment (": keep-alive\n\n") every 15 s.
  *
  * NULL: the client has gone meanwhile, or memory is short and it is answered 503; on_close is not called.
  */
@@ -92,6 +92,10 @@ struct http_stream *http_reply_stream(struct http_request *r, const char *conten
 bool http_stream_send(struct http_stream *s, const char *bytes, size_t n);
 /* Sends what waits, then the end. Further calls do nothing. */
 void http_stream_end(struct http_stream *s);
+/* Drops what waits and cuts the client off; on_close follows. */
+void http_stream_cut(struct http_stream *s);
+/* How many bytes wait for the client, those on their way through the system aside. */
+size_t http_stream_waiting(const struct http_stream *s);
 
 /* ---- uploads ---- */
 

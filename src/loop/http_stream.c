@@ -21,6 +21,8 @@ enum {
     BLOCK = 4096,                  /* for clients without chunked encoding */
 };
 
+static const char keep_alive[] = ": keep-alive\n\n";
+
 struct http_stream {
     struct http_stream *prev, *next;
     struct http_server *server;
@@ -135,6 +137,17 @@ void http_stream_end(struct http_stream *s)
     request_resume(s->request);
 }
 
+void http_stream_cut(struct http_stream *s)
+{
+    if (!s->broken)
+        cut_off(s);
+}
+
+size_t http_stream_waiting(const struct http_stream *s)
+{
+    return s->waiting.len - s->taken;
+}
+
 void stream_close(struct http_stream *s)
 {
     void (*on_close)(void *) = s->on_close;
@@ -163,6 +176,7 @@ void streams_sweep(struct http_server *server, int64_t now_ms)
         if (!s->broken && client_has_gone(s))
             cut_off(s);
         else if (now_ms - s->active_ms >= server->stream_quiet_ms)
-            (void)http_stream_send(s, ": \n\n", 4); /* false: it is on its way out already */
+            (void)http_stream_send(s, keep_alive,
+                                   sizeof keep_alive - 1); /* false: it is on its way out already */
     }
 }

@@ -38,6 +38,8 @@ enum err_code db_insert_item(struct db *d, const struct store_item *item, const 
 enum err_code db_update_agent(struct db *d, const struct store_agent *agent, const struct store_item *item,
                               struct err *err);
 
+enum err_code db_put_offer(struct db *d, const struct store_offer *offer, struct err *err);
+
 /* Writes something that changes nothing, to see whether writing works. */
 enum err_code db_probe(struct db *d, struct err *err);
 
@@ -56,6 +58,10 @@ enum err_code db_load_agents(struct db *d, bool (*on_agent)(const struct store_a
                              void *arg, struct err *err);
 enum err_code db_load_items(struct db *d, const char *const *states, db_item_cb *on_item, void *arg,
                             struct err *err);
+
+/* on_offer returns false to stop (ERR_NOMEM then). */
+enum err_code db_load_offers(struct db *d, bool (*on_offer)(const struct store_offer *offer, void *arg),
+                             void *arg, struct err *err);
 
 /* Which items to read; as in store_read_items(). */
 struct db_page {

@@ -78,6 +78,11 @@ static const char *const sql[STATEMENTS] = {
     [SQL_AGENTS] =
         "SELECT session, boot, last_seq, facts, (SELECT count(*) FROM item WHERE item.session = agent.session"
         " AND type = 'statement') FROM agent ORDER BY session",
+    [SQL_OFFER_PUT] = "INSERT INTO offer (name, version, updated_ms, units) VALUES (?1, ?2, ?3, ?4) "
+                      "ON CONFLICT (name) DO UPDATE SET version = excluded.version, "
+                      "updated_ms = excluded.updated_ms, units = excluded.units "
+                      "WHERE version <= excluded.version",
+    [SQL_OFFERS] = "SELECT name, version, updated_ms, units FROM offer ORDER BY name",
 };
 
 enum err_code db_error(struct db *d, struct err *err, const char *doing)

@@ -1,7 +1,7 @@
 /*
  * What the files of SQLite's side share: a connection, its prepared statements, and the steps that every
  * mutation takes. sqlite.c has the connection and all SQL, sqlite_apps.c applications, sqlite_items.c what
- * sessions were asked to run.
+ * sessions were asked to run, sqlite_offers.c offers of Spark to clients.
  */
 #ifndef HEARTH_STORE_SQLITE_INTERNAL_H
 #define HEARTH_STORE_SQLITE_INTERNAL_H
@@ -46,6 +46,8 @@ enum statement {
     SQL_AGENT_PUT,
     SQL_AGENT_REMOVE,
     SQL_AGENTS,
+    SQL_OFFER_PUT,
+    SQL_OFFERS,
     STATEMENTS
 };
 

@@ -25,6 +25,7 @@ enum mutation_kind {
     MUTATION_REMOVE,
     MUTATION_INSERT_ITEM,
     MUTATION_UPDATE_AGENT,
+    MUTATION_PUT_OFFER,
     MUTATION_PROBE
 };
 
@@ -34,6 +35,7 @@ struct mutation {
     struct store_app app;
     struct store_item item;
     struct store_agent agent;
+    struct store_offer offer;
     struct store_key key;
     bool has_item, has_agent, has_key;
     const struct store_note *notes; /* in the same memory as the texts */
@@ -86,6 +88,7 @@ static void apply(struct db *d, struct mutation *m)
         m->err.code =
             db_update_agent(d, m->has_agent ? &m->agent : NULL, m->has_item ? &m->item : NULL, &m->err);
         break;
+    case MUTATION_PUT_OFFER: m->err.code = db_put_offer(d, &m->offer, &m->err); break;
     case MUTATION_PROBE: m->err.code = db_probe(d, &m->err); break;
     }
 }
@@ -199,15 +202,16 @@ static const char *pack(char **at, const char *s)
 }
 
 /* Where a mutation's texts are, those of its notes aside. */
-enum { TEXTS = 19 };
+enum { TEXTS = 21 };
 static void list_texts(struct mutation *m, const char **texts[TEXTS])
 {
     struct store_app *a = &m->app;
     struct store_item *i = &m->item;
     const char **all[TEXTS] = {
-        &a->kind,       &a->state,       &a->name,     &a->owner,   &a->proxy_user, &a->app_id,  &a->reason,
-        &a->submission, &a->facts,       &i->type,     &i->state,   &i->kind,       &i->request, &i->output,
-        &m->agent.boot, &m->agent.facts, &m->key.user, &m->key.key, &m->key.digest,
+        &a->kind,       &a->state,      &a->name,        &a->owner,       &a->proxy_user, &a->app_id,
+        &a->reason,     &a->submission, &a->facts,       &i->type,        &i->state,      &i->kind,
+        &i->request,    &i->output,     &m->agent.boot,  &m->agent.facts, &m->key.user,   &m->key.key,
+        &m->key.digest, &m->offer.name, &m->offer.units,
     };
     memcpy(texts, all, sizeof all);
 }
@@ -333,6 +337,11 @@ void store_update_agent(struct store *s, const struct store_agent *agent, const 
     enqueue(s, &plan, done, arg);
 }
 
+void store_put_offer(struct store *s, const struct store_offer *offer, store_cb *done, void *arg)
+{
+    enqueue(s, &(struct mutation){.kind = MUTATION_PUT_OFFER, .offer = *offer}, done, arg);
+}
+
 static void on_probed(const struct err *err, int64_t id, bool replayed, void *arg)
 {
     (void)err; /* note_trouble has seen it */
@@ -370,6 +379,12 @@ enum err_code store_load_items(struct store *s, const char *const *states,
                                struct err *err)
 {
     return db_load_items(s->reader, states, on_item, arg, err);
+}
+
+enum err_code store_load_offers(struct store *s, bool (*on_offer)(const struct store_offer *offer, void *arg),
+                                void *arg, struct err *err)
+{
+    return db_load_offers(s->reader, on_offer, arg, err);
 }
 
 static void release(struct store *s);

@@ -73,6 +73,14 @@ struct store_agent {
     int64_t statements; /* how many its session has; only read */
 };
 
+/* An offer of Spark to clients. Texts are borrowed for the time of the call or callback. */
+struct store_offer {
+    const char *name;
+    int64_t version;
+    int64_t updated_ms; /* wall time */
+    const char *units;  /* JSON */
+};
+
 /* The folder must exist. ERR_CONFLICT: a database of a newer hearth. ERR_IO: unreadable, damaged, not
  * writable. The message tells what to do; nothing was changed. */
 enum err_code store_open(uv_loop_t *loop, const char *dir, struct store **ret, struct err *err);
@@ -131,6 +139,10 @@ void store_insert_item(struct store *s, const struct store_item *item, const str
 void store_update_agent(struct store *s, const struct store_agent *agent, const struct store_item *item,
                         store_cb *done, void *arg);
 
+/* Inserts an offer or replaces what is stored under its name; `id` is 0. ERR_CONFLICT: the stored one has a
+ * higher version. */
+void store_put_offer(struct store *s, const struct store_offer *offer, store_cb *done, void *arg);
+
 /* ---- reads ---- */
 
 /* Calls on_app for every application, ascending by kind and id, without `submission` for those that
@@ -148,6 +160,11 @@ enum err_code store_load_agents(struct store *s, bool (*on_agent)(const struct s
 enum err_code store_load_items(struct store *s, const char *const *states,
                                bool (*on_item)(const struct store_item *item, void *arg), void *arg,
                                struct err *err);
+
+/* Calls on_offer for every offer, ascending by name; blocking, for the start of the server. on_offer returns
+ * false to stop (ERR_NOMEM then). */
+enum err_code store_load_offers(struct store *s, bool (*on_offer)(const struct store_offer *offer, void *arg),
+                                void *arg, struct err *err);
 
 /* One application with its submission and history, oldest note first, from a worker thread; app is
  * NULL (and err tells why) when there is none. */

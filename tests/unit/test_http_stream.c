@@ -204,8 +204,8 @@ static void silence_carries_comments(void **state)
     struct http_stream **s;
     w->server->stream_quiet_ms = 50;
     struct client *c = follow(w, &s);
-    expect_text(w, c, "4\r\n: \n\n\r\n");
-    expect_text(w, c, "4\r\n: \n\n\r\n");
+    expect_text(w, c, "E\r\n: keep-alive\n\n\r\n");
+    expect_text(w, c, "E\r\n: keep-alive\n\n\r\n");
     hang_up(c);
 }
 
