@@ -618,6 +618,23 @@ static void endless_repetition_is_an_error(void **state)
     is_refused(&m, "more than 134217728 bytes");
 }
 
+/* An object with many fields costs time each time that it is met, though it gives one small value. */
+static void endless_searching_is_an_error(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 60000, TIMES = 200000 };
+    struct maker m;
+    start(&m);
+    array_of(&m, TIMES);
+    uint32_t list = object(&m, IMMUTABLE "List$SerializationProxy", SELF, "");
+    for (int i = 0; i < BLOCKS; i++)
+        jser_write_block(&m.w, "", 0);
+    jser_write_end(&m.w);
+    for (int i = 1; i < TIMES; i++)
+        jser_write_reference(&m.w, list);
+    is_refused(&m, "more than 134217728 bytes");
+}
+
 static void every_failing_allocation_is_survived(void **state)
 {
     (void)state;
@@ -725,6 +742,7 @@ int main(void)
         cmocka_unit_test(a_hundred_thousand_levels_are_an_error),
         cmocka_unit_test(depth_by_references_is_an_error),
         cmocka_unit_test(endless_repetition_is_an_error),
+        cmocka_unit_test(endless_searching_is_an_error),
         cmocka_unit_test(every_failing_allocation_is_survived),
         cmocka_unit_test(the_last_name_of_a_class),
         cmocka_unit_test(an_exception_in_one_line),
