@@ -78,8 +78,27 @@ uint64_t admission_budget(const struct settings *settings)
     return total > 2 * reserve ? total - reserve : total / 2; /* a small machine still does something */
 }
 
+static void on_launch_recorded(const struct err *err, void *arg)
+{
+    if (err->code == ERR_OK)
+        app_launch(arg); /* otherwise the tick writes again, and launches then */
+}
+
+static bool start(struct app *app)
+{
+    if (!app_move(app, APP_LAUNCHING, NULL))
+        return false;
+    admission_occupy(app);
+    app_persist(app, on_launch_recorded, app);
+    return true;
+}
+
 void admission_enter(struct app *app)
 {
+    if (app->token != NULL) { /* its driver takes nothing here, so it waits for nobody */
+        start(app);
+        return;
+    }
     if (app_list_insert(&app->apps->waiting, app) != 0)
         log_error("out of memory: an application waits for the next start of the server",
                   LOG_I("id", app->info.id));
@@ -96,7 +115,7 @@ void admission_leave(struct app *app)
 
 void admission_occupy(struct app *app)
 {
-    if (app->occupies)
+    if (app->occupies || app->token != NULL)
         return;
     app->occupies = true;
     app->apps->memory_used += app->info.memory;
@@ -121,12 +140,6 @@ static bool count_fits(const struct apps *apps)
 {
     int64_t limit = apps->options.settings->admission.running;
     return limit == 0 || (int64_t)apps->running < limit;
-}
-
-static void on_launch_recorded(const struct err *err, void *arg)
-{
-    if (err->code == ERR_OK)
-        app_launch(arg); /* otherwise the tick writes again, and launches then */
 }
 
 static char *waiting_words(const struct apps *apps, const struct app *app)
@@ -182,10 +195,8 @@ void admission_run(struct apps *apps)
         }
         if (!memory_fits(apps, app) || !count_fits(apps))
             break;
-        if (!app_move(app, APP_LAUNCHING, NULL))
+        if (!start(app))
             break;
-        admission_occupy(app);
-        app_persist(app, on_launch_recorded, app);
     }
     if (apps->waiting.n > 0 && apps->on_pressure != NULL && !apps->closing)
         apps->on_pressure(apps->pressure_arg);

@@ -76,6 +76,10 @@ void app_free(struct app *app)
     mem_free(app->info.ui_url);
     mem_free(app->info.launcher_state);
     mem_free(app->info.wait_note);
+    mem_free(app->info.driver_id);
+    mem_free(app->info.worker);
+    mem_free(app->info.log_url);
+    mem_free(app->token);
     diagnosis_clear(&app->info.diagnosis);
     strlist_clear(&app->info.tail);
     mem_free(app);
@@ -314,8 +318,6 @@ static enum err_code insert(struct app *app, const struct app_request *request, 
 enum err_code apps_submit(struct apps *apps, const struct app_request *request, apps_submit_cb *done,
                           void *arg, struct err *err)
 {
-    if (apps->options.spark == NULL)
-        return err_set(err, ERR_BUSY, "%s", apps->options.spark_missing);
     struct app *app = app_new(apps);
     struct insertion *in = mem_calloc(1, sizeof *in);
     if (app == NULL || in == NULL) {
@@ -323,8 +325,7 @@ enum err_code apps_submit(struct apps *apps, const struct app_request *request, 
         mem_free(in);
         return err_set(err, ERR_NOMEM, "out of memory");
     }
-    enum err_code rc =
-        spark_estimate(apps->options.spark, request->submission, &app->info.memory, &app->remote, err);
+    enum err_code rc = app_place(app, request->submission, err);
     if (rc == ERR_OK)
         rc = check_room(apps, app->info.memory, err);
     if (rc == ERR_OK)
@@ -433,7 +434,10 @@ static void recover(struct app *app)
     case APP_STOPPING:
         admission_occupy(app);
         app->connected = app->info.launcher_state != NULL; /* if not any more, Stop does no harm */
-        app_follow(app, RECOVERY_PATIENCE_MS);
+        if (app->token != NULL)
+            app_drive(app, true);
+        else
+            app_follow(app, RECOVERY_PATIENCE_MS);
         if (app->info.state == APP_STOPPING)
             app_kill_continue(app);
         break;
@@ -448,8 +452,12 @@ static void recover(struct app *app)
 static void try_again(struct app *app)
 {
     if (app_state_is_end(app->info.state) || app->info.state == APP_WAITING || app->follower != NULL ||
-        app->launch_under_way || app->writing)
+        app->driver != NULL || app->launch_under_way || app->writing)
         return;
+    if (app->token != NULL) {
+        app_drive(app, true);
+        return;
+    }
     if (app->info.state == APP_LAUNCHING) {
         app_launch(app);
         return;

@@ -28,6 +28,7 @@
 #include "base/err.h"
 #include "base/settings.h"
 #include "base/strs.h"
+#include "cluster/drivers.h"
 #include "spark/spark.h"
 #include "store/store.h"
 
@@ -77,6 +78,9 @@ struct app_info {
     char *door;           /* what the door keeps with it: a JSON object, or NULL */
     char *ui_url;         /* Spark's page while it runs, or NULL */
     char *launcher_state; /* last word of Spark's launcher protocol, or NULL */
+    char *driver_id;      /* of a driver that a standalone cluster runs, or NULL */
+    char *worker;         /* where that runs, "host:port", or NULL */
+    char *log_url;        /* page of that driver's log on its worker, or NULL */
     char *wait_note;      /* first line of its log when it had to wait, or NULL; see app_note_on_stdout() */
     bool warm;            /* stands ready for a request that has not come yet, and is not listed */
     bool gone;            /* off all lists: those who wait are woken for the last time */
@@ -98,6 +102,7 @@ struct apps_options {
     struct store *store;
     struct spark *spark; /* NULL: none was found; submissions are refused with spark_missing */
     const char *spark_missing;
+    struct drivers *drivers; /* for those in cluster deploy mode on a standalone cluster */
     const struct settings *settings;
     const char *state_dir;
 };

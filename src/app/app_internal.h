@@ -37,7 +37,9 @@ struct app {
     bool launch_under_way;
     unsigned launches; /* guards started for it by this server */
     struct follower *follower;
-    bool connected; /* a SparkContext listens on the launcher link */
+    bool connected;        /* a SparkContext listens on the launcher link */
+    char *token;           /* names its submission to a standalone cluster; NULL: its driver runs here */
+    struct driver *driver; /* on that cluster, once there is something to follow */
     bool stop_wanted;
     unsigned kill_step;
     uv_timer_t *kill_timer;
@@ -139,7 +141,11 @@ bool app_move(struct app *app, enum app_state to, const char *reason);
 void app_follow(struct app *app, int64_t patience_ms);
 void app_end(struct app *app, enum app_state state, struct app_diagnosis *diagnosis); /* takes it */
 void app_refuse(struct app *app, const char *why); /* ends as dead before a driver ran */
-void app_close_driver(struct app *app);            /* lets go of follower and timers */
+/* How a driver on a cluster ended: its exit code, or -1, the master's words, and its output, which is written
+ * into its folder. */
+void app_conclude_on_cluster(struct app *app, int exit_code, const char *verdict,
+                             const char *const output[2]);
+void app_close_driver(struct app *app); /* lets go of follower and timers */
 
 /* kill.c */
 void app_kill_continue(struct app *app); /* next step of the sequence; starts it, too */
@@ -154,6 +160,14 @@ void admission_run(struct apps *apps); /* starts what fits */
 
 /* launch.c */
 void app_launch(struct app *app); /* state launching is on disk: prepares the folder, starts a guard */
+/* Its stored submission, the caller's to clear. */
+enum err_code app_read_submission(const char *text, struct spark_submission *ret, struct err *err);
+
+/* on_cluster.c: those whose driver a standalone cluster runs */
+/* Decides where a new application's driver runs, and what it costs here. ERR_INVALID: it cannot run there. */
+enum err_code app_place(struct app *app, const struct spark_submission *submission, struct err *err);
+/* Submits the driver, or follows it again; `again`: another server may have submitted it already. */
+void app_drive(struct app *app, bool again);
 
 /* diagnosis.c: no state, no clock, no disk */
 struct diagnosis_input {
@@ -161,10 +175,11 @@ struct diagnosis_input {
     int signal;
     bool oom_killed;
     uint64_t max_memory;
-    const char *launcher_state;  /* or NULL */
-    const char *lost;            /* why the exit is not known, or NULL */
-    const char *stopped;         /* why hearth ended it, or NULL */
-    bool connected;              /* a SparkContext had been made */
+    const char *launcher_state; /* or NULL */
+    const char *lost;           /* why the exit is not known, or NULL */
+    const char *stopped;        /* why hearth ended it, or NULL */
+    const char *verdict; /* what a cluster's master told of its end, or NULL: a process of this machine */
+    bool connected;      /* a SparkContext had been made */
     const struct strlist *lines; /* end of the output, oldest first */
 };
 /* 0, or -1 when memory is short (then *ret is empty). */

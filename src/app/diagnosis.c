@@ -176,6 +176,8 @@ static char *describe_exit(const struct diagnosis_input *in)
 {
     char name[24];
     char peak[PARSE_TEXT_MAX];
+    if (in->verdict != NULL)
+        return mem_strdup(in->verdict);
     if (in->lost != NULL)
         return mem_printf("lost: %s; its exit code is not known%s%s", in->lost,
                           in->launcher_state != NULL ? ", Spark's last word was " : "",
@@ -219,6 +221,8 @@ static char *compose(const struct diagnosis_input *in, size_t trouble)
 static char *describe_stopped(const struct diagnosis_input *in)
 {
     cleanup(mem_freep) char *exit = describe_exit(in);
+    if (in->verdict != NULL)
+        return mem_printf("%s; the driver %s", in->stopped, in->verdict);
     return exit != NULL ? mem_printf("%s; the driver %s%s", in->stopped, in->signal != 0 ? "was " : "", exit)
                         : NULL;
 }

@@ -37,6 +37,8 @@ void app_kill_continue(struct app *app)
 {
     const struct settings *settings = app->apps->options.settings;
     app->stop_wanted = true;
+    if (app->driver != NULL)
+        driver_kill(app->driver);
     if (app->follower == NULL)
         return; /* its launch is on the way and looks at stop_wanted */
     switch ((enum kill_step)app->kill_step++) {

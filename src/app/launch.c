@@ -42,14 +42,18 @@ static void launch_free(struct launch *l)
     mem_free(l);
 }
 
+enum err_code app_read_submission(const char *text, struct spark_submission *ret, struct err *err)
+{
+    cleanup(json_decrefp) json_t *json = NULL;
+    enum err_code rc = json_parse(text, strlen(text), 16, &json, err);
+    return rc == ERR_OK ? spark_submission_read(ret, json, err) : rc;
+}
+
 static enum err_code build_command(const struct launch *l, struct spark_command *command, struct err *err)
 {
     const struct apps *apps = l->apps;
-    cleanup(json_decrefp) json_t *json = NULL;
     struct spark_submission submission = {0};
-    enum err_code rc = json_parse(l->submission, strlen(l->submission), 16, &json, err);
-    if (rc == ERR_OK)
-        rc = spark_submission_read(&submission, json, err);
+    enum err_code rc = app_read_submission(l->submission, &submission, err);
     if (rc == ERR_OK)
         rc = spark_build_command(apps->options.spark, &submission, command, err);
     if (rc == ERR_OK && apps->builders[l->kind].build != NULL) {
@@ -209,6 +213,10 @@ void app_launch(struct app *app)
 {
     if (app->stop_wanted) {
         app_refuse(app, "killed before its driver was started");
+        return;
+    }
+    if (app->token != NULL) {
+        app_drive(app, app->launches++ > 0);
         return;
     }
     struct launch *l = mem_calloc(1, sizeof *l);

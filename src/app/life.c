@@ -7,8 +7,10 @@
 #include "app/app_internal.h"
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "guard/output.h"
 
 #include <string.h>
 #include <utlist.h>
@@ -66,6 +68,8 @@ void app_close_driver(struct app *app)
 {
     follow_close(app->follower);
     app->follower = NULL;
+    driver_free(app->driver);
+    app->driver = NULL;
     if (app->kill_timer != NULL) {
         uv_close((uv_handle_t *)app->kill_timer, on_timer_closed);
         app->kill_timer = NULL;
@@ -103,6 +107,8 @@ struct ending {
     char *lost;
     char *launcher_state;
     char *stopped;
+    char *verdict;
+    char *output[OUTPUT_STREAMS]; /* of a driver on a cluster, to be written into the folder */
     struct strlist *lines;
     struct app_diagnosis diagnosis;
 };
@@ -118,13 +124,34 @@ static void ending_free(struct ending *e)
     mem_free(e->lost);
     mem_free(e->launcher_state);
     mem_free(e->stopped);
+    mem_free(e->verdict);
+    for (size_t i = 0; i < OUTPUT_STREAMS; i++)
+        mem_free(e->output[i]);
     diagnosis_clear(&e->diagnosis);
     mem_free(e);
+}
+
+/* What a worker's page gave of a driver's output becomes its log here. */
+static void write_output(const struct ending *e)
+{
+    struct output_writer *w = NULL;
+    struct err err = {0};
+    if (io_make_dirs(e->folder, 0700, &err) != ERR_OK ||
+        output_writer_open(e->folder, UINT64_MAX, &w, &err) != ERR_OK) {
+        log_warn("a driver's output is not kept", LOG_S("folder", e->folder), LOG_S("why", err.msg));
+        return;
+    }
+    for (int i = 0; i < OUTPUT_STREAMS; i++)
+        if (e->output[i] != NULL)
+            output_write(w, (enum output_stream)i, e->output[i], strlen(e->output[i]));
+    output_writer_close(w);
 }
 
 static void ending_run(void *arg)
 {
     struct ending *e = arg;
+    if (e->output[OUTPUT_STDOUT] != NULL || e->output[OUTPUT_STDERR] != NULL)
+        write_output(e);
     e->lines = app_output_end(e->folder, DIAGNOSIS_LINES); /* NULL: told without its last words */
     static const struct strlist none;
     e->facts.lines = e->lines != NULL ? e->lines : &none;
@@ -164,34 +191,58 @@ static void ending_done(struct app *app, void *arg)
     ending_free(e);
 }
 
+static struct ending *ending_new(const struct app *app)
+{
+    struct ending *e = mem_calloc(1, sizeof *e);
+    if (e == NULL)
+        return NULL;
+    e->folder = apps_folder(app->apps, app->info.kind, app->info.id);
+    e->launcher_state = app->info.launcher_state != NULL ? mem_strdup(app->info.launcher_state) : NULL;
+    /* A wish that comes after the end does not change what that was. */
+    e->stopped = app->stop_wanted ? mem_strdup(app->info.reason != NULL ? app->info.reason : "killed") : NULL;
+    e->facts = (struct diagnosis_input){
+        .launcher_state = e->launcher_state,
+        .stopped = e->stopped,
+        .connected = app->info.app_id != NULL,
+    };
+    return e;
+}
+
 /* The driver's process is over: its last words are read first, then the state changes. */
-static void conclude(struct app *app, const struct follow_event *event)
+static void ending_start(struct app *app, struct ending *e)
 {
     struct err err = {0};
-    app->info.ended_ms = event->wall_ms != 0 ? event->wall_ms : clock_wall_ms();
-    struct ending *e = mem_calloc(1, sizeof *e);
-    if (e != NULL) {
-        e->folder = apps_folder(app->apps, app->info.kind, app->info.id);
-        e->lost = event->kind == FOLLOW_LOST ? mem_strdup(event->text) : NULL;
-        e->launcher_state = app->info.launcher_state != NULL ? mem_strdup(app->info.launcher_state) : NULL;
-        /* A wish that comes after the end does not change what that was. */
-        e->stopped =
-            app->stop_wanted ? mem_strdup(app->info.reason != NULL ? app->info.reason : "killed") : NULL;
-        e->facts = (struct diagnosis_input){
-            .exit_code = event->kind == FOLLOW_EXIT ? event->exit_code : -1,
-            .signal = event->signal,
-            .oom_killed = event->oom_killed,
-            .max_memory = event->max_memory,
-            .launcher_state = e->launcher_state,
-            .lost = e->lost,
-            .stopped = e->stopped,
-            .connected = app->info.app_id != NULL,
-        };
-        if (e->folder != NULL && app_work(app, ending_run, ending_done, e, &err) == ERR_OK)
-            return;
-    }
+    if (e != NULL && e->folder != NULL && app_work(app, ending_run, ending_done, e, &err) == ERR_OK)
+        return;
     ending_free(e);
     app_refuse(app, "the driver has ended; out of memory while finding out why");
+}
+
+static void conclude(struct app *app, const struct follow_event *event)
+{
+    app->info.ended_ms = event->wall_ms != 0 ? event->wall_ms : clock_wall_ms();
+    struct ending *e = ending_new(app);
+    if (e != NULL) {
+        e->facts.lost = e->lost = event->kind == FOLLOW_LOST ? mem_strdup(event->text) : NULL;
+        e->facts.exit_code = event->kind == FOLLOW_EXIT ? event->exit_code : -1;
+        e->facts.signal = event->signal;
+        e->facts.oom_killed = event->oom_killed;
+        e->facts.max_memory = event->max_memory;
+    }
+    ending_start(app, e);
+}
+
+void app_conclude_on_cluster(struct app *app, int exit_code, const char *verdict, const char *const output[2])
+{
+    app->info.ended_ms = clock_wall_ms();
+    struct ending *e = ending_new(app);
+    if (e != NULL) {
+        e->facts.exit_code = exit_code;
+        e->facts.verdict = e->verdict = mem_strdup(verdict);
+        for (size_t i = 0; i < OUTPUT_STREAMS; i++)
+            e->output[i] = output[i] != NULL ? mem_strdup(output[i]) : NULL;
+    }
+    ending_start(app, e);
 }
 
 /* ---- events ---- */

@@ -41,6 +41,12 @@ char *app_facts(const struct app *app)
     json_out_str(&out, "uiUrl", info->ui_url);
     json_out_str(&out, "launcherState", info->launcher_state);
     json_out_str(&out, "waitNote", info->wait_note);
+    if (app->token != NULL) {
+        json_out_str(&out, "token", app->token);
+        json_out_str(&out, "driverId", info->driver_id);
+        json_out_str(&out, "worker", info->worker);
+        json_out_str(&out, "logUrl", info->log_url);
+    }
     if (app_state_is_end(info->state))
         write_diagnosis(&out, &info->diagnosis);
     json_out_end_object(&out);
@@ -90,6 +96,10 @@ static enum err_code read_facts(struct app *app, const char *text, struct err *e
     json_in_str(&in, "launcherState", &app->info.launcher_state);
     json_in_str(&in, "waitNote", &app->info.wait_note);
     json_in_bool(&in, "warm", &app->info.warm);
+    json_in_str(&in, "token", &app->token);
+    json_in_str(&in, "driverId", &app->info.driver_id);
+    json_in_str(&in, "worker", &app->info.worker);
+    json_in_str(&in, "logUrl", &app->info.log_url);
     json_t *door = json_in_value(&in, "door");
     json_t *diagnosis = json_in_value(&in, "diagnosis");
     enum err_code rc = json_in_end(&in);

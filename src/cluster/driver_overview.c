@@ -15,10 +15,10 @@ enum { ANSWER_MS = 10000, UNUSED_MS = 60000 };
 struct overview {
     struct overview *prev, *next;
     struct drivers *drivers;
-    char *url;
-    json_t *state;    /* NULL: none yet */
-    int64_t state_ms; /* when it was asked for; all times are monotonic */
-    char *trouble;    /* of the last try; NULL: it went well */
+    char *url, *secret; /* who has another secret gets another answer */
+    json_t *state;      /* NULL: none yet */
+    int64_t state_ms;   /* when it was asked for; all times are monotonic */
+    char *trouble;      /* of the last try; NULL: it went well */
     int64_t trouble_ms;
     bool asking;
     int64_t asking_ms; /* since when */
@@ -28,6 +28,9 @@ struct overview {
 static void overview_free(struct overview *o)
 {
     json_decref(o->state);
+    if (o->secret != NULL)
+        explicit_bzero(o->secret, strlen(o->secret));
+    mem_free(o->secret);
     mem_free(o->url);
     mem_free(o->trouble);
     mem_free(o);
@@ -47,14 +50,21 @@ void overviews_drop(struct drivers *drivers, bool all)
     }
 }
 
-static struct overview *find(struct drivers *drivers, const char *url)
+static bool is_same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static struct overview *find(struct drivers *drivers, const char *url, const char *secret)
 {
     struct overview *o;
     DL_FOREACH(drivers->overviews, o)
-    if (strcmp(o->url, url) == 0)
+    if (strcmp(o->url, url) == 0 && is_same(o->secret, secret))
         return o;
     o = mem_calloc(1, sizeof *o);
-    if (o == NULL || mem_set_str(&o->url, url) != 0) {
+    if (o == NULL || mem_set_str(&o->url, url) != 0 || mem_set_str(&o->secret, secret) != 0) {
+        if (o != NULL)
+            mem_free(o->url);
         mem_free(o);
         return NULL;
     }
@@ -80,13 +90,13 @@ static void on_state(const struct rpc_answer *answer, void *arg)
     o->trouble_ms = o->asking_ms;
 }
 
-static void ask(struct overview *o, const char *secret)
+static void ask(struct overview *o)
 {
     const struct rpc_message message = {.kind = RPC_MASTER_STATE};
     struct masters *masters = NULL;
     struct err err = {0};
     int64_t now = clock_mono_ms();
-    if (clusters_masters(o->drivers->options.clusters, o->url, secret, &masters, &err) != ERR_OK) {
+    if (clusters_masters(o->drivers->options.clusters, o->url, o->secret, &masters, &err) != ERR_OK) {
         (void)mem_set_str(&o->trouble, err.msg); /* without words it is tried again */
         o->trouble_ms = now;
         return;
@@ -98,7 +108,7 @@ static void ask(struct overview *o, const char *secret)
 
 const json_t *overview_get(const struct overview_options *options, int64_t since_ms, const char **ret_trouble)
 {
-    struct overview *o = find(options->drivers, options->url);
+    struct overview *o = find(options->drivers, options->url, options->secret);
     *ret_trouble = NULL;
     if (o == NULL)
         return NULL; /* memory is short: the next tick asks again */
@@ -108,7 +118,7 @@ const json_t *overview_get(const struct overview_options *options, int64_t since
     if (o->trouble != NULL && o->trouble_ms >= since_ms && !o->asking)
         *ret_trouble = o->trouble;
     else if (!o->asking)
-        ask(o, options->secret);
+        ask(o);
     return NULL;
 }
 

@@ -147,6 +147,8 @@ static void destroy(struct driver *d)
 {
     DL_DELETE(d->drivers->first, d);
     description_clear(&d->description);
+    if (d->secret != NULL)
+        explicit_bzero(d->secret, strlen(d->secret));
     char *texts[] = {d->master,  d->secret,      d->token,  d->id,     d->state,     d->worker_id, d->worker,
                      d->log_url, d->worker_page, d->app_id, d->app_ui, d->end_words, d->rpc_words};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
@@ -172,12 +174,13 @@ static void stop_calls(struct driver *d)
     d->asking = false;
 }
 
-/* RPC is no way to this cluster, while its REST submission server may be one. (Not without the right secret:
- * a master with a secret has no such server.) */
-static bool is_no_way(enum rpc_result result)
+/* RPC is no way to this cluster, while its REST submission server may be one. Not where there is a secret: a
+ * master with one has no such server, and the submission, which holds the secret, must not go to anybody
+ * else. */
+static bool is_no_way(const struct driver *d, enum rpc_result result)
 {
-    return result == RPC_UNREACHABLE || result == RPC_CLOSED || result == RPC_NO_ENDPOINT ||
-           result == RPC_REFUSED || result == RPC_BROKEN;
+    return d->secret == NULL && (result == RPC_UNREACHABLE || result == RPC_CLOSED ||
+                                 result == RPC_NO_ENDPOINT || result == RPC_REFUSED || result == RPC_BROKEN);
 }
 
 /* ---- its ends ---- */
@@ -238,9 +241,20 @@ static const json_t *look(struct driver *d, int64_t since_ms)
     return state;
 }
 
+static void begin_search(struct driver *d)
+{
+    d->step = SEARCHING;
+    d->searches = 0;
+    d->search_since_ms = clock_mono_ms();
+}
+
 static void accept_id(struct driver *d, const char *id)
 {
-    set(&d->id, id);
+    if (mem_set_str(&d->id, id) != 0) {
+        begin_search(d); /* by its token it is found again, when there is memory */
+        in_trouble(d, "out of memory");
+        return;
+    }
     mem_freep(&d->state);
     mem_freep(&d->worker_id);
     mem_freep(&d->worker);
@@ -278,13 +292,6 @@ static void search(struct driver *d)
                 : "the master does not know its driver any more: it was started anew without its memory, "
                   "or has dropped an old driver from its list");
     }
-}
-
-static void begin_search(struct driver *d)
-{
-    d->step = SEARCHING;
-    d->searches = 0;
-    d->search_since_ms = clock_mono_ms();
 }
 
 /* Pages and application of a running driver; a look each time the pause, which grows, is over. */
@@ -441,7 +448,7 @@ static void on_submitted(const struct rpc_answer *answer, void *arg)
     } else if (answer->result == RPC_VALUE && message != NULL &&
                !str_starts(message, "Current state is not alive")) {
         refuse(d, message);
-    } else if (is_no_way(answer->result)) {
+    } else if (is_no_way(d, answer->result)) {
         turn_to_rest(d, answer->words);
     } else if (answer->result == RPC_UNAUTHORIZED) {
         refuse(d, answer->words);
@@ -575,7 +582,7 @@ static void on_status(const struct rpc_answer *answer, void *arg)
     } else if (answer->result == RPC_VALUE && json_is_null(json_object_get(v, "exception"))) {
         out_of_trouble(d);
         not_known(d);
-    } else if (is_no_way(answer->result)) {
+    } else if (is_no_way(d, answer->result)) {
         turn_to_rest(d, answer->words);
     } else {
         in_trouble(d, answer->result == RPC_VALUE ? "no master of the cluster is alive" : answer->words);

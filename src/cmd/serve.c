@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/clusters.h"
+#include "cluster/drivers.h"
 #include "cmd/cmd.h"
 #include "cmd/options.h"
 #include "discovery/discovery.h"
@@ -36,6 +37,7 @@ struct serve {
     struct err spark_missing;
     struct store *store;
     struct clusters *clusters;
+    struct drivers *drivers;
     struct apps *apps;
     struct sessions *sessions;
     struct http_server *http;
@@ -186,8 +188,18 @@ static enum err_code start(struct serve *s, struct err *err)
         rc = clusters_open(&s->loop, &s->settings, &s->clusters, err);
     if (rc != ERR_OK)
         return rc;
+    struct drivers_options drivers = {
+        .loop = &s->loop,
+        .clusters = s->clusters,
+        .settings = &s->settings,
+        .spark = s->spark,
+    };
+    s->drivers = drivers_open(&drivers);
+    if (s->drivers == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
     struct apps_options apps = {
         .loop = &s->loop,
+        .drivers = s->drivers,
         .store = s->store,
         .spark = s->spark,
         .spark_missing = s->spark_missing.msg,
@@ -219,6 +231,7 @@ static void stop(struct serve *s)
     sessions_stop(s->sessions);
     if (s->apps != NULL)
         apps_stop(s->apps);
+    drivers_stop(s->drivers);
     clusters_stop(s->clusters);
     cluster_door_stop(s->cluster_door);
     discovery_stop(s->discovery);
@@ -235,6 +248,7 @@ static void stop(struct serve *s)
     cluster_door_close(s->cluster_door);
     sessions_free(s->sessions);
     apps_free(s->apps);
+    drivers_free(s->drivers);
     clusters_free(s->clusters);
     spark_close(s->spark);
     mem_free(s->archive_dir);

@@ -101,6 +101,22 @@ static void write_deleted(struct json_out *out, const struct store_app *row)
     json_out_raw(out, "facts", row->facts);
 }
 
+/* Of a driver that a standalone cluster runs. */
+static void write_driver(struct json_out *out, const struct app *app)
+{
+    const struct app_info *info = app != NULL ? app_info(app) : NULL;
+    if (info == NULL || info->driver_id == NULL) {
+        json_out_null(out, "driver");
+        return;
+    }
+    json_out_object(out, "driver");
+    json_out_str(out, "id", info->driver_id);
+    json_out_str(out, "state", info->launcher_state);
+    json_out_str(out, "worker", info->worker);
+    json_out_str(out, "logUrl", info->log_url);
+    json_out_end_object(out);
+}
+
 static void write_record(struct livy *l, struct json_out *out, const struct record *record)
 {
     const struct store_app *row = record->row;
@@ -113,6 +129,7 @@ static void write_record(struct livy *l, struct json_out *out, const struct reco
         json_out_int(out, "pid", row->pid);
     else
         json_out_null(out, "pid");
+    write_driver(out, record->app);
     json_out_int(out, "memory", row->memory);
     json_out_str(out, "folder", folder);
     json_out_raw(out, "submission", row->submission);

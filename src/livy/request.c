@@ -185,6 +185,7 @@ static enum err_code complete(const struct livy *l, struct creation *c, const ch
     strmap_remove(&s->conf, "spark.master");
     drop_foreign_keys(&s->conf);
     int rc = mem_set_str(&s->proxy_user, proxy_user);
+    default_text(&s->deploy_mode, strmap_get(&s->conf, "spark.submit.deployMode"), &rc);
     default_text(&s->master, l->settings->spark.master, &rc);
     default_text(&s->deploy_mode, c->kind == APP_SESSION ? "client" : l->settings->spark.deploy_mode, &rc);
     bool yarn = rc == 0 && str_starts(s->master, "yarn");

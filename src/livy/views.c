@@ -95,7 +95,7 @@ void view_app_info(struct json_out *out, const struct app_info *info, const char
     (void)snprintf(exit_code, sizeof exit_code, "%d", info->diagnosis.exit_code);
     bool exited = app_state_is_end(info->state) && info->diagnosis.exit_code >= 0;
     json_out_object(out, "appInfo");
-    json_out_null(out, "driverLogUrl");
+    json_out_str(out, "driverLogUrl", info->log_url);
     json_out_str(out, "sparkUiUrl", info->ui_url);
     json_out_null(out, "executorLogUrls");
     if (reason != NULL)
