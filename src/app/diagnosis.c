@@ -98,11 +98,42 @@ static size_t find_trouble(const struct strlist *lines)
     return found;
 }
 
+static const char wrapper[] = "java.lang.reflect.InvocationTargetException";
+
+/* Spark's wrapper of drivers on a cluster ends with an exception of its own. Where it only says that a Python
+ * program failed, what that said itself stands before it. */
+static size_t find_inner_trouble(const struct strlist *lines)
+{
+    size_t trouble = find_trouble(lines);
+    if (trouble == lines->n || strstr(lines->items[trouble], wrapper) == NULL)
+        return trouble;
+    const struct strlist before = {lines->items, trouble, trouble};
+    size_t inner = find_trouble(&before);
+    for (size_t i = trouble; i < lines->n && inner < trouble; i++)
+        if (strstr(lines->items[i], "SparkUserAppException") != NULL)
+            return inner;
+    return trouble;
+}
+
+/* The first cause of an exception that only wraps others. */
+static const char *root_cause(const struct strlist *lines, size_t trouble)
+{
+    static const char heading[] = "Caused by: ";
+    const char *cause = NULL;
+    for (size_t i = trouble; i < lines->n; i++)
+        if (str_starts(lines->items[i], heading))
+            cause = lines->items[i] + strlen(heading);
+    return cause;
+}
+
 /* The line that says it best: the exception of a traceback, or the first line of the trouble. */
 static const char *key_line(const struct strlist *lines, size_t trouble)
 {
     if (trouble == lines->n)
         return NULL;
+    const char *cause = strstr(lines->items[trouble], wrapper) != NULL ? root_cause(lines, trouble) : NULL;
+    if (cause != NULL)
+        return cause;
     if (strstr(lines->items[trouble], traceback) == NULL && lines->items[trouble][0] != ' ')
         return lines->items[trouble];
     for (size_t i = trouble + 1; i < lines->n; i++) {
@@ -243,7 +274,7 @@ int diagnosis_make(const struct diagnosis_input *in, struct app_diagnosis *ret)
         .killed_for_memory = in->oom_killed,
         .max_memory = in->max_memory,
     };
-    size_t trouble = find_trouble(in->lines);
+    size_t trouble = find_inner_trouble(in->lines);
     if (in->stopped != NULL) {
         d.summary = describe_stopped(in); /* what it said on the way out tells nothing */
     } else if (in->exit_code == 0 && in->lost == NULL) {

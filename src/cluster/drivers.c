@@ -193,8 +193,12 @@ static bool is_final(const char *state)
 
 static void finish(struct driver *d, const char *const output[2])
 {
+    bool is_mute =
+        strcmp(d->state, "FAILED") == 0 && (output == NULL || (output[0] == NULL && output[1] == NULL));
+    cleanup(mem_freep) char *words =
+        is_mute ? mem_printf("%s; its log on that worker could not be read", d->end_words) : NULL;
     d->step = OVER;
-    tell(d, DRIVER_ENDED, d->end_words, output);
+    tell(d, DRIVER_ENDED, words != NULL ? words : d->end_words, output);
 }
 
 static void on_output(const char *const texts[2], void *arg)
@@ -497,9 +501,9 @@ static void end_by_state(struct driver *d, const char *state, const char *except
     if (strcmp(state, "FINISHED") == 0)
         words = mem_printf("finished on %s", where);
     else if (strcmp(state, "FAILED") == 0)
-        words = mem_printf("failed on %s: its process ended with an error; its log is on that worker", where);
+        words = mem_printf("failed on %s", where);
     else if (strcmp(state, "KILLED") == 0)
-        words = mem_printf("killed on the cluster");
+        words = mem_printf("was killed on the cluster");
     else
         words = mem_printf("could not be started on %s: %s", where,
                            exception != NULL ? exception : "no reason given");
