@@ -105,6 +105,30 @@ static bool any_holds(const struct strlist *lines, const char *part)
     return false;
 }
 
+static void ends_on_a_cluster_are_told_in_the_programs_words(void **state)
+{
+    static const struct {
+        const char *name, *summary, *error;
+    } ends[] = {
+        {"cluster_python", "failed on w:1: ValueError: as asked", "/jobs/ok.py\", line 5"},
+        {"cluster_jar", "failed on w:1: java.lang.IllegalStateException: no table for 'orders'",
+         "Caused by: java.lang.IllegalStateException"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        struct app_diagnosis d = {0};
+        struct strlist lines = read_lines(ends[i].name);
+        const struct diagnosis_input in = {
+            .exit_code = -1, .verdict = "failed on w:1", .connected = true, .lines = &lines};
+        assert_int_equal(diagnosis_make(&in, &d), 0);
+        assert_string_equal(d.summary, ends[i].summary);
+        if (!any_holds(&d.errors, ends[i].error))
+            fail_msg("%s: no line shows '%s'", ends[i].name, ends[i].error);
+        diagnosis_clear(&d);
+        strlist_clear(&lines);
+    }
+}
+
 static void real_endings_are_told_so_that_a_person_understands(void **state)
 {
     (void)state;
@@ -240,6 +264,7 @@ static void every_failing_allocation_leaves_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(ends_on_a_cluster_are_told_in_the_programs_words, nothing_is_left),
         cmocka_unit_test_teardown(real_endings_are_told_so_that_a_person_understands, nothing_is_left),
         cmocka_unit_test_teardown(a_clean_end_is_finished, nothing_is_left),
         cmocka_unit_test_teardown(signals_have_their_names, nothing_is_left),
