@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 
+import clusters
 import common
 import interactive
 import memory
@@ -25,6 +26,7 @@ PROGRAMS = {
     "memory": memory.measure,
     "statements": statements.measure,
     "interactive": lambda: (figure for home in spark_homes() for figure in interactive.measure(home)),
+    "clusters": lambda: (figure for home in spark_homes() for figure in clusters.measure(home)),
     "start": lambda: (figure for home in spark_homes() for figure in start.measure(home)),
 }
 

@@ -61,6 +61,12 @@ struct look_memory {
     char *leader; /* whose page it is */
     char *web_ui;
     json_t *final_drivers; /* DriverStatusResponse by driver id */
+    char *page_text;       /* the page as it came last, when it is small; NULL: none */
+    size_t page_len;
+    json_t *page; /* the same, read */
+    /* What `merged` was made of, besides the page: looks that see the same again give it again. */
+    json_t *seen_state, *seen_drivers;
+    json_t *merged;
 };
 
 void look_memory_clear(struct look_memory *m);

@@ -19,6 +19,7 @@
 
 enum {
     PAGE_MAX = 16 * 1024 * 1024, /* bytes */
+    PAGE_KEPT_MAX = 256 * 1024,
     PAGE_DEPTH = 32,
     PAGE_PATIENCE_MS = 3000, /* the rest is worth showing without it */
     DRIVERS_PER_LOOK = 256,  /* the newest; others are asked for at the next look */
@@ -43,8 +44,26 @@ struct look {
     size_t pending; /* callbacks that will come */
 };
 
+static void forget_merged(struct look_memory *m)
+{
+    json_decref(m->seen_state);
+    json_decref(m->seen_drivers);
+    json_decref(m->merged);
+    m->seen_state = m->seen_drivers = m->merged = NULL;
+}
+
+static void forget_page(struct look_memory *m)
+{
+    mem_free(m->page_text);
+    json_decref(m->page);
+    m->page_text = NULL;
+    m->page = NULL;
+    forget_merged(m);
+}
+
 void look_memory_clear(struct look_memory *m)
 {
+    forget_page(m);
     mem_free(m->leader);
     mem_free(m->web_ui);
     json_decref(m->final_drivers);
@@ -98,7 +117,7 @@ static void remember_drivers(struct look *look)
     look->options.memory->final_drivers = kept;
 }
 
-static json_t *merge(const struct look *look)
+static json_t *make(const struct look *look)
 {
     const struct cluster_facts facts = {
         .leader = leader_address(look),
@@ -113,6 +132,38 @@ static json_t *merge(const struct look *look)
     return cluster_json_state(&facts);
 }
 
+static bool says(const json_t *object, const char *key, const char *text)
+{
+    const char *is = json_string_value(json_object_get(object, key));
+    return is == NULL || text == NULL ? is == text : strcmp(is, text) == 0;
+}
+
+/* A cluster that does nothing tells the same look after look. */
+static bool is_as_before(const struct look *look)
+{
+    const struct look_memory *m = look->options.memory;
+    return m->merged != NULL && look->page != NULL && look->page == m->page &&
+           json_equal(leader_state(look), m->seen_state) && json_equal(look->drivers, m->seen_drivers) &&
+           says(m->merged, "leader", leader_address(look)) && says(m->merged, "webUi", m->web_ui) &&
+           says(m->merged, "sparkVersion", masters_version(look->options.masters));
+}
+
+static json_t *merge(struct look *look)
+{
+    struct look_memory *m = look->options.memory;
+    if (is_as_before(look))
+        return json_incref(m->merged);
+    json_t *made = make(look);
+    remember_drivers(look);
+    forget_merged(m);
+    if (made != NULL && look->page != NULL && look->page == m->page) {
+        m->merged = json_incref(made);
+        m->seen_state = json_incref(json_object_get(look->leader, "state"));
+        m->seen_drivers = json_incref(look->drivers);
+    }
+    return made;
+}
+
 static void finish(struct look *look)
 {
     const struct look_options options = look->options;
@@ -120,8 +171,6 @@ static void finish(struct look *look)
     json_t *state = look->leader != NULL ? merge(look) : NULL;
     cleanup(mem_freep) char *trouble =
         look->leader == NULL ? cluster_json_trouble(masters_url(options.masters), look->survey) : NULL;
-    if (look->leader != NULL)
-        remember_drivers(look);
     const struct look_result result = {
         .masters = masters,
         .state = state,
@@ -197,19 +246,49 @@ static void no_page(struct look *look, const char *words)
     (void)mem_set_str(&memory->leader, NULL); /* the page may have moved: ask for its port next time */
 }
 
+static bool is_same_page(const struct look_memory *m, const struct http_result *result)
+{
+    return m->page_text != NULL && m->page_len == result->len &&
+           memcmp(m->page_text, result->body, result->len) == 0;
+}
+
+static void keep_page(struct look *look, const struct http_result *result)
+{
+    struct look_memory *m = look->options.memory;
+    forget_page(m);
+    m->page_text = result->len <= PAGE_KEPT_MAX ? mem_strndup(result->body, result->len) : NULL;
+    m->page_len = result->len;
+    m->page = m->page_text != NULL ? json_incref(look->page) : NULL;
+}
+
+/* False: it is none. */
+static bool take_page(struct look *look, const struct http_result *result)
+{
+    struct look_memory *m = look->options.memory;
+    json_t *page = NULL;
+    if (is_same_page(m, result)) {
+        look->page = json_incref(m->page);
+        return true;
+    }
+    if (json_parse(result->body, result->len, PAGE_DEPTH, &page, NULL) != ERR_OK ||
+        !json_is_array(json_object_get(page, "workers"))) {
+        json_decref(page);
+        return false;
+    }
+    look->page = page;
+    keep_page(look, result);
+    return true;
+}
+
 static void read_page(struct look *look, const struct http_result *result)
 {
-    struct err err = {0};
     char status[48];
     if (result->status == 0) {
         no_page(look, result->err.msg);
     } else if (result->status != 200) {
         (void)snprintf(status, sizeof status, "HTTP status %d", result->status);
         no_page(look, status);
-    } else if (json_parse(result->body, result->len, PAGE_DEPTH, &look->page, &err) != ERR_OK ||
-               !json_is_array(json_object_get(look->page, "workers"))) {
-        json_decref(look->page);
-        look->page = NULL;
+    } else if (!take_page(look, result)) {
         no_page(look, "not the JSON of a master's page");
     }
 }

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/cluster_internal.h"
+#include "cluster/masters_internal.h"
 #include "cluster/secrets.h"
 
 #include <string.h>
@@ -228,6 +229,22 @@ static void on_group_idle(uv_timer_t *timer)
     drop_group(timer->data);
 }
 
+/* The same masters in the same order, however their URLs write it. */
+static bool same_masters(const char *a, const char *b)
+{
+    struct master_place of_a[MASTERS_MAX];
+    struct master_place of_b[MASTERS_MAX];
+    size_t n_a = 0;
+    size_t n_b = 0;
+    if (masters_parse_url(a, of_a, &n_a, NULL) != ERR_OK ||
+        masters_parse_url(b, of_b, &n_b, NULL) != ERR_OK || n_a != n_b)
+        return false;
+    for (size_t i = 0; i < n_a; i++)
+        if (of_a[i].port != of_b[i].port || strcmp(of_a[i].host, of_b[i].host) != 0)
+            return false;
+    return true;
+}
+
 static bool same_text(const char *a, const char *b)
 {
     return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
@@ -238,7 +255,7 @@ static struct group *find_group(struct clusters *c, const char *url, const char 
     struct group *g = NULL;
     DL_FOREACH(c->groups, g)
     {
-        if (strcmp(masters_url(g->masters), url) == 0 && same_text(g->secret, secret))
+        if (same_masters(masters_url(g->masters), url) && same_text(g->secret, secret))
             return g;
     }
     return NULL;
@@ -392,47 +409,6 @@ struct cluster *clusters_find(struct clusters *c, const char *name)
         if (strcmp(c->list[i].watch->name, name) == 0)
             return &c->list[i];
     return NULL;
-}
-
-/* The length of the first "host[:port]" in a list; *ret_host is that of its host. */
-static size_t master_length(const char *list, size_t *ret_host)
-{
-    size_t len = strcspn(list, ",");
-    const char *bracket = memchr(list, ']', len);
-    size_t skip = bracket != NULL ? (size_t)(bracket - list) : 0;
-    const char *colon = memchr(list + skip, ':', len - skip);
-    *ret_host = colon != NULL ? (size_t)(colon - list) : len;
-    return len;
-}
-
-static bool same_master(const char *a, size_t a_len, size_t a_host, const char *b, size_t b_len,
-                        size_t b_host)
-{
-    static const char usual[] = ":7077";
-    const char *a_port = a_len > a_host ? a + a_host : usual;
-    const char *b_port = b_len > b_host ? b + b_host : usual;
-    size_t n = a_len > a_host ? a_len - a_host : strlen(usual);
-    return a_host == b_host && strncmp(a, b, a_host) == 0 &&
-           n == (b_len > b_host ? b_len - b_host : strlen(usual)) && strncmp(a_port, b_port, n) == 0;
-}
-
-/* The same masters in the same order; a port that is left out is 7077. */
-static bool same_masters(const char *a, const char *b)
-{
-    static const char scheme[] = "spark://";
-    a += str_starts(a, scheme) ? strlen(scheme) : 0;
-    b += str_starts(b, scheme) ? strlen(scheme) : 0;
-    while (*a != '\0' && *b != '\0') {
-        size_t a_host = 0;
-        size_t b_host = 0;
-        size_t a_len = master_length(a, &a_host);
-        size_t b_len = master_length(b, &b_host);
-        if (!same_master(a, a_len, a_host, b, b_len, b_host))
-            return false;
-        a += a_len + (a[a_len] == ',');
-        b += b_len + (b[b_len] == ',');
-    }
-    return *a == *b;
 }
 
 struct cluster *clusters_find_url(struct clusters *c, const char *url)
