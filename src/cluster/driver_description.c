@@ -235,7 +235,8 @@ enum err_code description_make(const struct spark *spark, const struct spark_sub
     enum err_code rc = driver_check(submission, err);
     if (rc == ERR_OK)
         rc = spark_complete_conf(spark, submission, &d.conf, err);
-    if (rc == ERR_OK && (d.jar_url = worker_url(submission->file)) == NULL)
+    if (rc == ERR_OK && ((d.jar_url = worker_url(submission->file)) == NULL ||
+                         strmap_copy(&d.environment, &submission->env) != 0))
         rc = no_memory(err);
     if (rc == ERR_OK)
         rc = complete_conf(&d, submission, token, err);

@@ -16,6 +16,7 @@
 #include "session/session.h"
 #include "spark/spark.h"
 #include "store/store.h"
+#include "submissions/submissions.h"
 #include "web/clusters.h"
 #include "web/status.h"
 
@@ -44,6 +45,7 @@ struct serve {
     struct door *door;
     struct livy *livy;
     struct discovery *discovery;
+    struct submissions *submissions;
     struct status *status;
     struct cluster_door *cluster_door;
     char *archive_dir;
@@ -135,6 +137,20 @@ static enum err_code open_livy(struct serve *s, struct err *err)
     return livy_open(&livy, &s->livy, err);
 }
 
+static enum err_code open_submissions(struct serve *s, struct err *err)
+{
+    struct submissions_options submissions = {
+        .server = s->http,
+        .apps = s->apps,
+        .door = s->door,
+        .spark = s->spark,
+        .spark_missing = s->spark_missing.msg,
+        .settings = &s->settings,
+    };
+    s->submissions = submissions_open(&submissions);
+    return s->submissions != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
+}
+
 static enum err_code open_doors(struct serve *s, struct err *err)
 {
     struct http_options http = {
@@ -147,7 +163,8 @@ static enum err_code open_doors(struct serve *s, struct err *err)
         .security_headers = s->settings.server.security_headers,
     };
     if (http_server_new(&s->loop, &http, &s->http, err) != ERR_OK || take_uploads(s, err) != ERR_OK ||
-        door_open(&s->loop, &s->settings, &s->door, err) != ERR_OK || open_livy(s, err) != ERR_OK)
+        door_open(&s->loop, &s->settings, &s->door, err) != ERR_OK || open_livy(s, err) != ERR_OK ||
+        open_submissions(s, err) != ERR_OK)
         return err->code;
     struct discovery_options discovery = {
         .loop = &s->loop,
@@ -241,6 +258,7 @@ static void stop(struct serve *s)
     uv_close((uv_handle_t *)&s->on_term, NULL);
     uv_close((uv_handle_t *)&s->on_int, NULL);
     (void)uv_run(&s->loop, UV_RUN_DEFAULT); /* until nothing is left */
+    submissions_close(s->submissions);
     livy_close(s->livy);
     discovery_free(s->discovery);
     status_close(s->status);

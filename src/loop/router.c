@@ -135,7 +135,8 @@ static bool matches(const char *pattern, const char *path, const char *at[HTTP_P
 static void allow_method(char allow[64], const char *method)
 {
     size_t used = strlen(allow);
-    (void)snprintf(allow + used, 64 - used, "%s%s", used > 0 ? ", " : "", method);
+    if (strstr(allow, method) == NULL)
+        (void)snprintf(allow + used, 64 - used, "%s%s", used > 0 ? ", " : "", method);
 }
 
 enum err_code router_find(const struct mount *mounts, size_t n, const char *method, const char *path,

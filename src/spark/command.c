@@ -430,6 +430,9 @@ static enum err_code add_environment(const struct build *b, struct strlist *env,
         failed = strmap_set(&all, "PYTHONHASHSEED", "0"); /* as bin/spark-submit does */
     if (failed == 0 && libraries != NULL)
         failed = strmap_set(&all, "LD_LIBRARY_PATH", libraries);
+    const struct strmap *own = &b->submission->env;
+    for (size_t i = 0; failed == 0 && i < own->n; i++)
+        failed = strmap_set(&all, own->items[i].key, own->items[i].value);
     for (size_t i = 0; failed == 0 && i < all.n; i++)
         failed = strlist_addf(env, "%s=%s", all.items[i].key, all.items[i].value);
     strmap_clear(&all);

@@ -14,6 +14,7 @@ void spark_submission_clear(struct spark_submission *s)
     mem_free(s->queue);
     strlist_clear(&s->py_files);
     strmap_clear(&s->conf);
+    strmap_clear(&s->env);
     *s = (struct spark_submission){0};
 }
 
@@ -30,6 +31,8 @@ void spark_submission_write(const struct spark_submission *s, struct json_out *o
     json_out_str(out, "queue", s->queue);
     json_out_list(out, "pyFiles", &s->py_files);
     json_out_map(out, "conf", &s->conf);
+    if (s->env.n > 0)
+        json_out_map(out, "env", &s->env);
     json_out_end_object(out);
 }
 
@@ -47,5 +50,6 @@ enum err_code spark_submission_read(struct spark_submission *s, json_t *value, s
     json_in_str(&in, "queue", &s->queue);
     json_in_list(&in, "pyFiles", &s->py_files);
     json_in_map(&in, "conf", &s->conf);
+    json_in_map(&in, "env", &s->env);
     return json_in_end(&in);
 }

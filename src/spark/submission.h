@@ -25,6 +25,7 @@ struct spark_submission {
     char *queue;             /* --queue */
     struct strlist py_files; /* --py-files */
     struct strmap conf;      /* --conf */
+    struct strmap env;       /* environment variables of the driver, beside those that it has anyway */
 };
 
 void spark_submission_clear(struct spark_submission *s);
