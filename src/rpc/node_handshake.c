@@ -40,6 +40,7 @@ static void discover(struct connection *c)
 static void become_open(struct connection *c)
 {
     c->phase = PHASE_OPEN;
+    c->node->version = NULL; /* it may have been replaced */
     c->node->scala = c->dialect.scala == RPC_SCALA_213 ? "2.13" : "2.12";
 }
 

@@ -78,7 +78,8 @@ void rpc_node_free(struct rpc_node *node);
 
 const char *rpc_node_host(const struct rpc_node *node);
 uint16_t rpc_node_port(const struct rpc_node *node);
-/* "3.4 or 3.5" and the like, as far as its answers have told; NULL: nothing yet. */
+/* "3.4 or 3.5" and the like, as far as its answers on this connection have told: those that name endpoints
+ * do, such as a state with workers; NULL: nothing yet. */
 const char *rpc_node_version(const struct rpc_node *node);
 /* "2.12" or "2.13", the Scala that it was built with; NULL: it has not answered yet. */
 const char *rpc_node_scala(const struct rpc_node *node);
