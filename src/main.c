@@ -20,6 +20,7 @@ static const struct command {
     {"session", cmd_session, "interactive sessions: start, list, stop, exec, attach"},
     {"status", cmd_status, "show the server, or everything about one application"},
     {"cluster", cmd_cluster, "a standalone cluster at a glance; kill its drivers"},
+    {"relation", cmd_relation, "hand a Spark over between Juju charms, inside a hook"},
     {"config", cmd_config, "show the settings in effect and where each came from"},
     {"doctor", cmd_doctor, "check this machine: Java, Spark, memory, disk, port"},
     {"version", cmd_version, "show versions"},

@@ -136,7 +136,7 @@ static bool keep_trouble(struct cluster *c, const char *trouble)
     }
     if (was_reachable || first)
         log_warn("a cluster cannot be reached", LOG_S("cluster", c->watch->name), LOG_S("why", trouble));
-    return was_reachable;
+    return was_reachable || first;
 }
 
 static void schedule(struct cluster *c);

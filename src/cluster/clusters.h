@@ -54,7 +54,8 @@ json_t *cluster_json(const struct cluster *c, bool with_details);
 bool cluster_reachable(const struct cluster *c);
 const char *cluster_leader_host(const struct cluster *c); /* NULL: none known */
 int64_t cluster_rest_port(const struct cluster *c);       /* 0: none known */
-/* Called on the loop when reachability, leader or REST port of a watched cluster change; one listener. */
+/* Called on the loop when reachability, leader or REST port of a watched cluster change, and after the first
+ * look at it, whatever that showed; one listener (NULL: none). */
 void clusters_on_change(struct clusters *c, void (*on_change)(struct cluster *cluster, void *arg), void *arg);
 
 /* The same object for any group of masters, asked now: what `hearth cluster URL` prints. The object is

@@ -255,10 +255,11 @@ static enum err_code gone(struct client *c, const char *words, struct err *err)
                    reason != NULL ? reason : "");
 }
 
-/* The server's words: {"msg": "…"}, a bare JSON string, or nothing better than the status. */
+/* The server's words: {"msg": "…"}, {"error": "…"}, a bare JSON string, or nothing better than the status. */
 static enum err_code refused(struct client *c, long status, const json_t *body, struct err *err)
 {
-    const char *words = json_is_string(body) ? json_string_value(body) : answer_text(body, "msg", NULL);
+    const char *words = json_is_string(body) ? json_string_value(body)
+                                             : answer_text(body, "msg", answer_text(body, "error", NULL));
     if (words == NULL && status == 401)
         words = "the server wants to know who is asking: --user NAME[:PASSWORD] or HEARTH_USER";
     if (words == NULL && status == 403)

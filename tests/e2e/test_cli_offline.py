@@ -16,14 +16,16 @@ from fake_server import Server, environment, run
 from harness import BINARY, PATIENCE, free_port, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMMANDS = ("serve", "submit", "ps", "logs", "kill", "session", "status", "config", "doctor", "version")
+COMMANDS = ("serve", "submit", "ps", "logs", "kill", "session", "status", "relation", "config", "doctor", "version")
+RELATION_COMMANDS = tuple(f"relation {c}" for c in (
+    "hook", "states", "get", "publish", "send-master", "send-rest-port", "set-started", "clear-started"))
 SESSION_COMMANDS = tuple(f"session {c}" for c in ("start", "list", "stop", "exec", "attach"))
 
 
 # -- help and mistakes --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", (*COMMANDS, *SESSION_COMMANDS))
+@pytest.mark.parametrize("command", (*COMMANDS, *SESSION_COMMANDS, *RELATION_COMMANDS))
 def test_every_command_has_help_with_examples(command):
     for words in ((*command.split(), "--help"), ("help", *command.split())):
         answer = run(*words)
@@ -142,7 +144,7 @@ def test_the_pages_about_settings_and_commands_are_up_to_date():
     assert run("config", "--markdown").stdout == (ROOT / "docs/configuration.md").read_text()
     sections = dict(part.split("\n", 1) for part in (ROOT / "docs/cli.md").read_text().split("\n## ")[1:])
     shared = sections["What all commands share"]
-    for command in (*COMMANDS, *SESSION_COMMANDS):
+    for command in (*COMMANDS, *SESSION_COMMANDS, *RELATION_COMMANDS):
         told = sections[f"hearth {command}"] + shared
         words = command.split()
         options = set(re.findall(r"--[a-z][a-z-]+", run(*words, "--help").stdout.split("examples:")[0]))
