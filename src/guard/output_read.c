@@ -301,10 +301,11 @@ static void close_part(struct part *p)
     *p = (struct part){.index_fd = -1, .fd = {-1, -1}};
 }
 
-static void open_index(struct part *p, int dir_fd, const char *suffix)
+/* To be called when the sizes of the data are known: the writer writes the header first, so where there is
+ * data and no header it is lost, not late. */
+static void read_header(struct part *p)
 {
     struct output_index_header h;
-    p->index_fd = open_in(dir_fd, OUTPUT_INDEX_NAME, suffix);
     if (p->index_fd < 0)
         return;
     p->is_damaged = pread(p->index_fd, &h, sizeof h, 0) != sizeof h ||
@@ -340,8 +341,8 @@ static bool open_parts(struct reader *r, int dir_fd)
     struct part *now = &r->parts[1];
     close_part(older);
     close_part(now);
-    open_index(now, dir_fd, "");
-    open_index(older, dir_fd, OUTPUT_OLDER);
+    now->index_fd = open_in(dir_fd, OUTPUT_INDEX_NAME, "");
+    older->index_fd = open_in(dir_fd, OUTPUT_INDEX_NAME, OUTPUT_OLDER);
     bool still = true;
     for (int s = 0; s < OUTPUT_STREAMS; s++) {
         now->fd[s] = open_in(dir_fd, output_log_names[s], "");
@@ -380,6 +381,7 @@ static void measure_parts(struct reader *r)
             r->parts[i].size[s] = size_of(r->parts[i].fd[s]);
     for (int i = 0; i < 2; i++) {
         struct part *p = &r->parts[i];
+        read_header(p);
         uint64_t size = size_of(p->index_fd);
         uint64_t header = sizeof(struct output_index_header);
         p->n_records = size > header && !p->is_damaged ? (size - header) / sizeof(struct output_record) : 0;
