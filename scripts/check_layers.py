@@ -13,6 +13,7 @@ import sys
 USES = {
     "base": "",
     "loop": "base",
+    "schedule": "base",
     "spark": "loop base",
     "rpc": "spark loop base",
     "cluster": "rpc spark loop base",
@@ -25,7 +26,7 @@ USES = {
     "livy": "door session app guard store spark loop base",
     "submissions": "door app spark loop base",
     "web": "door cluster session app store spark loop base",
-    "cmd": "discovery submissions livy web door session app cluster rpc guard store spark loop base",
+    "cmd": "discovery submissions schedule livy web door session app cluster rpc guard store spark loop base",
     "main": "cmd base",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

@@ -21,6 +21,7 @@ static const struct command {
     {"status", cmd_status, "show the server, or everything about one application"},
     {"cluster", cmd_cluster, "a standalone cluster at a glance; kill its drivers"},
     {"relation", cmd_relation, "hand a Spark over between Juju charms, inside a hook"},
+    {"cron", cmd_cron, "say what a cron expression means and when it fires"},
     {"config", cmd_config, "show the settings in effect and where each came from"},
     {"doctor", cmd_doctor, "check this machine: Java, Spark, memory, disk, port"},
     {"version", cmd_version, "show versions"},

@@ -19,6 +19,7 @@ enum cmd_exit {
 
 int cmd_cluster(int argc, char **argv);
 int cmd_config(int argc, char **argv);
+int cmd_cron(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_guard(int argc, char **argv);
 int cmd_kill(int argc, char **argv);

@@ -16,7 +16,7 @@ from fake_server import Server, environment, run
 from harness import BINARY, PATIENCE, free_port, until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-COMMANDS = ("serve", "submit", "ps", "logs", "kill", "session", "status", "relation", "config", "doctor", "version")
+COMMANDS = ("serve", "submit", "ps", "logs", "kill", "session", "status", "relation", "cron", "config", "doctor", "version")
 RELATION_COMMANDS = tuple(f"relation {c}" for c in (
     "hook", "states", "get", "publish", "send-master", "send-rest-port", "set-started", "clear-started"))
 SESSION_COMMANDS = tuple(f"session {c}" for c in ("start", "list", "stop", "exec", "attach"))
