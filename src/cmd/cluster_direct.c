@@ -55,7 +55,15 @@ int direct_exit_code(const char *result_name)
 
 /* ---- looking ---- */
 
+/* A loop that is told to stop does not wait any more, whichever callback of it told. */
+static void wait_for(uv_loop_t *loop, const bool *done)
+{
+    while (!*done)
+        (void)uv_run(loop, UV_RUN_DEFAULT);
+}
+
 struct seeing {
+    uv_loop_t *loop;
     bool done;
     json_t *object;
 };
@@ -65,16 +73,16 @@ static void on_seen(json_t *object, void *arg)
     struct seeing *s = arg;
     s->object = json_incref(object);
     s->done = true;
+    uv_stop(s->loop);
 }
 
 json_t *direct_look(struct direct *d, int64_t timeout_ms)
 {
-    struct seeing s = {0};
+    struct seeing s = {.loop = &d->loop};
     if (d->http == NULL)
         d->http = http_client_new(&d->loop); /* without it the page is not read */
     cluster_look(d->masters, d->http, true, timeout_ms, on_seen, &s);
-    while (!s.done)
-        (void)uv_run(&d->loop, UV_RUN_ONCE);
+    wait_for(&d->loop, &s.done);
     return s.object;
 }
 
@@ -89,6 +97,12 @@ struct killing {
     bool done;
 };
 
+static void step_done(struct killing *k)
+{
+    k->done = true;
+    uv_stop(&k->direct->loop);
+}
+
 static void on_ordered(const struct cluster_kill_answer *answer, void *arg)
 {
     struct killing *k = arg;
@@ -97,7 +111,7 @@ static void on_ordered(const struct cluster_kill_answer *answer, void *arg)
     k->ret->is_final = answer->outcome == CLUSTER_KILL_ENDED;
     (void)snprintf(k->ret->state, sizeof k->ret->state, "%s", answer->state != NULL ? answer->state : "");
     (void)snprintf(k->ret->words, sizeof k->ret->words, "%s", answer->words);
-    k->done = true;
+    step_done(k);
 }
 
 static void on_status(const struct rpc_answer *answer, void *arg)
@@ -107,7 +121,7 @@ static void on_status(const struct rpc_answer *answer, void *arg)
     if (state != NULL)
         (void)snprintf(k->ret->state, sizeof k->ret->state, "%s", state);
     k->ret->is_final = cluster_driver_is_final(state);
-    k->done = true;
+    step_done(k);
 }
 
 static void on_pause(uv_timer_t *timer)
@@ -118,13 +132,6 @@ static void on_pause(uv_timer_t *timer)
     masters_ask(k->direct->masters, &message, left_ms > 0 ? left_ms : 1, on_status, k);
 }
 
-static void wait_for(struct killing *k)
-{
-    k->done = false;
-    while (!k->done)
-        (void)uv_run(&k->direct->loop, UV_RUN_ONCE);
-}
-
 void direct_kill(struct direct *d, const char *driver_id, int64_t timeout_ms, struct direct_kill *ret)
 {
     struct killing k = {d, driver_id, clock_mono_ms() + timeout_ms, ret, {0}, false};
@@ -132,13 +139,14 @@ void direct_kill(struct direct *d, const char *driver_id, int64_t timeout_ms, st
         .outcome = CLUSTER_KILL_FAILED, .result = RPC_NOT_SENT, .words = "out of memory"};
     if (cluster_kill_start(d->masters, driver_id, timeout_ms, on_ordered, &k) == NULL)
         return;
-    wait_for(&k);
+    wait_for(&d->loop, &k.done);
     (void)uv_timer_init(&d->loop, &k.pause);
     k.pause.data = &k;
     uint64_t pause_ms = 0;
     while (ret->outcome == CLUSTER_KILL_ORDERED && !ret->is_final && clock_mono_ms() < k.deadline_ms) {
+        k.done = false;
         (void)uv_timer_start(&k.pause, on_pause, pause_ms, 0);
-        wait_for(&k);
+        wait_for(&d->loop, &k.done);
         pause_ms = POLL_MS;
     }
     uv_close((uv_handle_t *)&k.pause, NULL);
