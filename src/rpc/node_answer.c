@@ -110,6 +110,7 @@ void answer_take(struct connection *c, const struct frame *frame)
     if (r == NULL)
         return;
     c->node->heard++;
+    c->unasked = 0;
     if (frame->type == FRAME_RESPONSE) {
         take_response(c, r, frame);
     } else if (r->n_lessons < LESSONS_MAX && answer_teaches(c, r->generation, frame)) {

@@ -187,7 +187,8 @@ static int send_bytes(struct connection *c, struct buf *bytes)
 
 void connection_send(struct connection *c, struct buf *bytes)
 {
-    c->unasked = 0;
+    if (c->n_under_way <= 1)
+        c->unasked = 0;
     int rc = send_bytes(c, bytes);
     buf_clear(bytes);
     if (rc != 0)
@@ -277,26 +278,23 @@ static void take_bytes(struct connection *c, char *bytes, size_t n)
         break_off(c, &err);
 }
 
-/* A node that talks though nobody asked shall not fill the memory. */
-static void watch_unasked(struct connection *c, size_t n)
+/* A node that talks and talks shall neither fill the memory nor keep the loop busy. */
+static bool talks_too_much(struct connection *c, size_t n)
 {
-    if (c->phase != PHASE_OPEN || c->n_under_way > 0)
-        return;
+    bool is_asked = c->n_under_way > 0 || (c->phase != PHASE_OPEN && c->node->waiting != NULL);
     c->unasked += n;
-    if (c->unasked > UNASKED_MAX)
-        connection_close(c);
+    return c->unasked > UNASKED_MAX + (is_asked ? c->node->frame_max : 0);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 {
     struct connection *c = stream->data;
-    if (n < 0) {
+    if (n < 0)
         hang_up(c, (int)n);
-    } else {
-        watch_unasked(c, (size_t)n);
-        if (c->phase != PHASE_CLOSING)
-            take_bytes(c, bytes->base, (size_t)n);
-    }
+    else if (talks_too_much(c, (size_t)n))
+        lose(c, RPC_BROKEN, "talks on and on, and answers nothing");
+    else
+        take_bytes(c, bytes->base, (size_t)n);
     node_settle(c->node);
 }
 
@@ -434,6 +432,8 @@ void node_connect(struct rpc_node *n)
 {
     assert(n->connection == NULL);
     n->n_refused = 0;
+    if (!n->is_method_proven)
+        n->method = METHOD_AES_1;
     if (n->dial_due_ms == 0)
         n->dial_due_ms = clock_mono_ms() + n->connect_ms;
     if (n->lookup != NULL)

@@ -40,6 +40,7 @@ static void discover(struct connection *c)
 static void become_open(struct connection *c)
 {
     c->phase = PHASE_OPEN;
+    c->node->is_method_proven = true;
     c->node->version = NULL; /* it may have been replaced */
     c->node->scala = c->dialect.scala == RPC_SCALA_213 ? "2.13" : "2.12";
 }
@@ -63,6 +64,7 @@ static void take_discovery(struct connection *c, const struct frame *frame)
 static void try_next(struct connection *c, const char *words)
 {
     struct rpc_node *n = c->node;
+    n->is_method_proven = false;
     if (n->secret != NULL)
         n->method = (enum method)((n->method + 1) % METHODS);
     if (n->secret != NULL && ++n->n_refused < METHODS)
@@ -114,14 +116,19 @@ void handshake_start(struct connection *c)
 
 /* ---- other methods ---- */
 
-/* The two versions of the AES handshake look alike; with the wrong one, all that follows is nonsense. */
+/* The two versions of the AES handshake look alike; with the wrong one, all that follows is nonsense. A node
+ * that was understood before has rather been lost. */
 bool handshake_try_other(struct connection *c)
 {
-    enum method method = c->node->method;
-    if (c->phase != PHASE_DISCOVERING || c->auth == NULL ||
-        (method != METHOD_AES_1 && method != METHOD_AES_2))
+    struct rpc_node *n = c->node;
+    bool was_proven = n->is_method_proven;
+    if (c->phase != PHASE_DISCOVERING || c->auth == NULL || !auth_encrypts(c->auth))
         return false;
-    try_next(c, "closed the connection after the AES handshake, in both versions of it");
+    n->is_method_proven = false;
+    if (was_proven || n->method != METHOD_AES_1)
+        return false;
+    n->method = METHOD_AES_2;
+    connection_redial(c);
     return true;
 }
 

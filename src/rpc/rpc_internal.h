@@ -30,7 +30,7 @@ enum {
     ADDRESSES_MAX = 8,           /* of one name; more are not tried */
     LESSONS_MAX = 8,             /* identities that a request may learn */
     UNSENT_MAX = 64,             /* requests that found no memory, in one turn of the loop */
-    UNASKED_MAX = 1 << 20,       /* bytes that a node may send while nothing was asked */
+    UNASKED_MAX = 1 << 20,       /* bytes that a node may send unasked */
     FAILURE_TEXT_MAX = 16 << 10, /* bytes of a failure's text that are read */
     STEP_MAX = 64 << 10,         /* bytes of a handshake's message */
 };
@@ -76,7 +76,7 @@ struct connection {
     unsigned generation; /* of the dialect: grows with each lesson */
     uint64_t n_accepted; /* bytes given to libuv */
     unsigned n_under_way;
-    size_t unasked;
+    size_t unasked; /* bytes that came since the last answer that was waited for */
 };
 
 struct lookup {
@@ -112,7 +112,8 @@ struct rpc_node {
     int64_t dial_due_ms;           /* of looking up and connecting; 0: not under way */
     struct connection *connection; /* takes new requests once it is open */
     struct connection *retired;    /* its requests may still be answered */
-    enum method method;            /* the one that worked last */
+    enum method method;            /* to be tried next */
+    bool is_method_proven;         /* it was the right one, last time */
     unsigned n_refused;            /* methods, since the node was connected to anew */
     const char *version, *scala;
 };
