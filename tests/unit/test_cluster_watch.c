@@ -467,6 +467,62 @@ static void stopping_in_the_middle_leaves_nothing(void **state)
     world_close(&w);
 }
 
+/* Answers the question that was asked first, or the page. */
+static void answer_next(void)
+{
+    if (call.open) {
+        answer_page(200, page);
+        return;
+    }
+    switch ((int)questions[0].kind) {
+    case RPC_MASTER_STATE: answer_survey(good_survey()); break;
+    case RPC_BOUND_PORTS: answer_value(RPC_BOUND_PORTS, NULL, ports()); break;
+    default: answer_value(RPC_DRIVER_STATUS, NULL, status("RUNNING"));
+    }
+}
+
+static void a_failing_allocation_spoils_one_look_at_most(void **state)
+{
+    (void)state;
+    for (long n = 1; n <= 40; n++) {
+        struct world w;
+        world_open(&w, "main=spark://a:7077", 100);
+        mem_fail_at(n);
+        while (!cluster_reachable(clusters_at(w.clusters, 0))) {
+            if (n_questions > 0 || call.open)
+                answer_next();
+            else
+                (void)uv_run(&w.loop, UV_RUN_ONCE);
+        }
+        mem_fail_at(0);
+        world_close(&w);
+    }
+}
+
+static void opening_survives_every_failing_allocation(void **state)
+{
+    (void)state;
+    enum err_code rc = ERR_NOMEM;
+    uv_loop_t loop;
+    (void)uv_loop_init(&loop);
+    for (long n = 1; rc != ERR_OK; n++) {
+        struct settings settings = {.clusters.period_ms = 1000};
+        struct clusters *c = NULL;
+        struct err err;
+        assert_int_equal(strlist_split(&settings.clusters.watch, "a=spark://a b=spark://b,c", " "), 0);
+        mem_fail_at(n);
+        rc = clusters_open(&loop, &settings, &c, &err);
+        mem_fail_at(0);
+        assert_true((rc == ERR_OK) == (c != NULL));
+        clusters_stop(c);
+        (void)uv_run(&loop, UV_RUN_DEFAULT);
+        clusters_free(c);
+        strlist_clear(&settings.clusters.watch);
+        assert_int_equal(mem_live(), 0);
+    }
+    (void)uv_loop_close(&loop);
+}
+
 static void masters_are_shared(void **state)
 {
     (void)state;
@@ -556,6 +612,8 @@ int main(void)
         cmocka_unit_test(first_looks_are_spread),
         cmocka_unit_test(a_long_period_has_looks_of_ten_seconds),
         cmocka_unit_test(stopping_in_the_middle_leaves_nothing),
+        cmocka_unit_test(a_failing_allocation_spoils_one_look_at_most),
+        cmocka_unit_test(opening_survives_every_failing_allocation),
         cmocka_unit_test(masters_are_shared),
         cmocka_unit_test(a_kill_is_passed_on_or_told_why_not),
     };

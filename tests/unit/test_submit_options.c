@@ -197,7 +197,7 @@ static void the_body_survives_every_failing_allocation(void **state)
 
 struct parsed {
     bool all, follow;
-    const char *lines;
+    const char *lines, *watch;
     struct strlist sets;
     int argc;
     char *argv[8];
@@ -210,11 +210,9 @@ static int parse(struct parsed *p, const char *const *words, bool stop_at_operan
         .command = "test", .synopsis = "ID", .operands_max = 2, .stop_at_operand = stop_at_operand};
     *p = (struct parsed){0};
     const struct arg rows[] = {
-        {"all", 'a', ARG_FLAG, &p->all, NULL, ""},
-        {"follow", 'f', ARG_FLAG, &p->follow, NULL, ""},
-        {"lines", 'n', ARG_TEXT, &p->lines, "N", ""},
-        {"set", 0, ARG_MANY, &p->sets, "K=V", ""},
-        {0},
+        {"all", 'a', ARG_FLAG, &p->all, NULL, ""},           {"follow", 'f', ARG_FLAG, &p->follow, NULL, ""},
+        {"lines", 'n', ARG_TEXT, &p->lines, "N", ""},        {"set", 0, ARG_MANY, &p->sets, "K=V", ""},
+        {"watch", 'w', ARG_MAYBE, &p->watch, "SECONDS", ""}, {0},
     };
     for (; words[p->argc] != NULL; p->argc++) {
         (void)snprintf(p->words[p->argc], sizeof p->words[0], "%s", words[p->argc]);
@@ -243,6 +241,22 @@ static void options_are_taken_in_every_form(void **state)
     assert_int_equal(parse(&p, WORDS("-", "-n", "-1"), false), ARGS_GO);
     assert_string_equal(p.argv[1], "-");
     assert_string_equal(p.lines, "-1");
+}
+
+static void a_value_that_may_be_missing_is_joined_to_its_option(void **state)
+{
+    (void)state;
+    struct parsed p;
+    assert_int_equal(parse(&p, WORDS("--watch", "5"), false), ARGS_GO);
+    assert_string_equal(p.watch, "");
+    assert_string_equal(p.argv[1], "5");
+    assert_int_equal(parse(&p, WORDS("--watch=5", "x"), false), ARGS_GO);
+    assert_string_equal(p.watch, "5");
+    assert_int_equal(parse(&p, WORDS("-wf", "x"), false), ARGS_GO);
+    assert_string_equal(p.watch, "");
+    assert_true(p.follow);
+    assert_int_equal(parse(&p, WORDS("x"), false), ARGS_GO);
+    assert_null(p.watch);
 }
 
 static void after_the_first_operand_options_may_be_left_alone(void **state)
@@ -281,6 +295,7 @@ int main(void)
         WITH_FOLDER(what_spark_submit_refuses_is_refused),
         WITH_FOLDER(the_body_survives_every_failing_allocation),
         cmocka_unit_test(options_are_taken_in_every_form),
+        cmocka_unit_test(a_value_that_may_be_missing_is_joined_to_its_option),
         cmocka_unit_test(after_the_first_operand_options_may_be_left_alone),
         cmocka_unit_test(mistakes_are_refused),
     };
