@@ -52,7 +52,7 @@ void registry_change(struct registry *r, const char *name, struct offer_change *
 struct registry_watcher {
     struct registry_watcher *prev, *next;
     struct registry_entry *entry; /* NULL: not watching */
-    /* `events` are n bytes of server-sent events. The watcher may leave inside. */
+    /* `events` are n bytes of server-sent events, NULL when memory is short. The watcher may leave inside. */
     void (*on_change)(struct registry_view view, const char *events, size_t n, void *arg);
     void *arg;
 };
