@@ -6,8 +6,10 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import requests
@@ -17,6 +19,7 @@ from harness import FAKE_JAVA_HOME, PATIENCE, until
 from test_access import ON, Closed
 from test_store import fill, small_disk  # noqa: F401
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 EMPTY = {"states": [], "joined": 0, "spark_started": None, "connection_string": None, "master": None,
          "rest_port": None, "private_address": None, "provider": None, "units": {}}
 
@@ -257,6 +260,16 @@ def test_a_server_that_stops_answers_those_who_wait(make_hearth):
     assert [(a.status_code, a.json()["version"]) for a in answers] == [(200, 1)]
     assert events.ended.wait(20 * PATIENCE)
     events.close()
+
+
+def test_the_example_that_waits(plain):
+    later = Offer(plain, "later")
+    waiting = subprocess.Popen([sys.executable, ROOT / "examples" / "wait_for_spark.py", "later"], stdout=subprocess.PIPE,
+                               text=True, env={**os.environ, "HEARTH_URL": plain.url, "no_proxy": "*"})
+    later.put("p0", connection_string="spark://a:7077", master="a")
+    later.put("p0", spark_started=True)
+    assert waiting.communicate(timeout=60 * PATIENCE)[0] == "spark://a:7077\n"
+    assert waiting.returncode == 0
 
 
 # -- leases ---------------------------------------------------------------------------------------------
