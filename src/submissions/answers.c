@@ -32,6 +32,7 @@ static void write_answer(const struct submissions *s, const struct submission_an
         json_out_bool(out, "success", a->success == SUBMISSION_SUCCESS);
     if (a->unknown_fields != NULL && a->unknown_fields->n > 0)
         json_out_list(out, "unknownFields", a->unknown_fields);
+    write_text(out, "workerHostPort", a->worker);
     json_out_end_object(out);
 }
 

@@ -53,6 +53,7 @@ static void status(struct http_request *r, void *arg)
     if (app != NULL) {
         const struct app_info *info = app_info(app);
         answer.driver_state = state_word(info->state);
+        answer.worker = info->worker;
         /* Clients show a message as an error. */
         if (info->state != APP_SUCCESS && door_may_view(s->options.door, user, info))
             answer.message = info->reason;

@@ -46,6 +46,7 @@ struct submission_answer {
     const char *submission_id;
     int success; /* SUBMISSION_… */
     const struct strlist *unknown_fields;
+    const char *worker; /* "host:port" */
 };
 
 enum { SUBMISSION_UNSAID, SUBMISSION_FAILURE, SUBMISSION_SUCCESS };

@@ -1,5 +1,6 @@
 """/v1/submissions: Spark's own REST submission protocol, by plain requests and by the real spark-submit."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -463,3 +464,32 @@ def test_spark_submit_shows_why_a_submission_is_refused(hearth, tmp_path, spark_
                       "--conf", "spark.yarn.jars=x", *client.workload(0))
     assert "Malformed request: " in said and "spark.yarn.jars" in said
     assert "does not exist" in client.run("--kill", "driver-20260101000000-0000")
+
+
+def environment_of_process_with(word):
+    """The variables of the process whose command line holds this word (a driver's path of its jar does)."""
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            if word.encode() in Path(f"/proc/{entry}/cmdline").read_bytes():
+                return Path(f"/proc/{entry}/environ").read_text(errors="replace").split("\0")
+    raise AssertionError(f"no process has {word} in its command line")
+
+
+@pytest.mark.spark
+def test_with_a_cluster_behind_it_the_driver_runs_there(make_hearth, cluster, spark_home):
+    server = make_hearth({"spark.master": cluster.url, "spark.deploy_mode": "cluster"}).start()
+    core = next(Path(spark_home).glob("jars/spark-core_*.jar"))
+    submission = create(server, cluster.url, "FIFO", 1, appResource=f"file:{core}",
+                        mainClass="org.apache.spark.ui.UIWorkloadGenerator", environmentVariables={"MARK": "of the test"},
+                        properties={"spark.driver.memory": "512m", "spark.executor.memory": "512m"})
+    told = wait_driver(server, submission, "RUNNING")
+    driver = server.record(number(submission))["driver"]["id"]
+    port = cluster.worker_of(driver).port
+    assert told["workerHostPort"].endswith(f":{port}")
+    cluster.wait_driver(driver, "RUNNING")
+    assert "MARK=of the test" in environment_of_process_with(driver)
+    server.restart()
+    assert status(server, submission)["driverState"] == "RUNNING"
+    assert kill(server, submission)["success"] is True
+    wait_driver(server, submission, "KILLED")
+    cluster.wait_driver(driver, "KILLED")
