@@ -161,3 +161,19 @@ int args_parse(const struct usage *usage, const struct arg *rows, int *argc, cha
     *argc = kept;
     return check_operands(usage, kept - 1);
 }
+
+int args_run_subcommand(const struct usage *usage, const struct subcommand *rows, int argc, char **argv)
+{
+    int exit_code = args_parse(usage, (const struct arg[]){{0}}, &argc, argv);
+    if (exit_code != ARGS_GO)
+        return exit_code;
+    struct nearest near = {.word = argv[1]};
+    for (; rows->name != NULL; rows++) {
+        if (strcmp(rows->name, argv[1]) == 0)
+            return rows->run(argc - 1, argv + 1);
+        nearest_offer(&near, rows->name);
+    }
+    if (near.best != NULL)
+        return args_refuse(usage, "unknown command '%s'; did you mean '%s'?", argv[1], near.best);
+    return args_refuse(usage, "unknown command '%s'", argv[1]);
+}

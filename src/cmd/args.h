@@ -56,4 +56,14 @@ int args_parse(const struct usage *usage, const struct arg *rows, int *argc, cha
 /* Says "hearth <command>: <words>" and how to get help, on standard error; returns CMD_USAGE. */
 int args_refuse(const struct usage *usage, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* A command with commands of its own. */
+struct subcommand {
+    const char *name; /* NULL ends the table */
+    int (*run)(int argc, char **argv);
+};
+
+/* Parses what stands before the first operand, which names a row, and runs that; returns its exit code, or
+ * that of a refusal. `usage` stops at its first operand. */
+int args_run_subcommand(const struct usage *usage, const struct subcommand *rows, int argc, char **argv);
+
 #endif

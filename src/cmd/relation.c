@@ -1,7 +1,6 @@
 /* `hearth relation`: the table of its commands, and the options that they share. */
 #include "cmd/relation.h"
 
-#include "base/nearest.h"
 #include "cmd/cmd.h"
 #include "cmd/table.h"
 
@@ -9,10 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} commands[] = {
+static const struct subcommand commands[] = {
     {"hook", cmd_relation_hook},
     {"states", cmd_relation_states},
     {"get", cmd_relation_get},
@@ -21,9 +17,8 @@ static const struct {
     {"send-rest-port", cmd_relation_send_rest_port},
     {"set-started", cmd_relation_set_started},
     {"clear-started", cmd_relation_clear_started},
+    {0},
 };
-
-enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const struct usage usage = {
     .command = "relation",
@@ -53,18 +48,7 @@ static const struct usage usage = {
 
 int cmd_relation(int argc, char **argv)
 {
-    int exit_code = args_parse(&usage, (const struct arg[]){{0}}, &argc, argv);
-    if (exit_code != ARGS_GO)
-        return exit_code;
-    struct nearest near = {.word = argv[1]};
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(commands[i].name, argv[1]) == 0)
-            return commands[i].run(argc - 1, argv + 1);
-        nearest_offer(&near, commands[i].name);
-    }
-    if (near.best != NULL)
-        return args_refuse(&usage, "unknown command '%s'; did you mean '%s'?", argv[1], near.best);
-    return args_refuse(&usage, "unknown command '%s'", argv[1]);
+    return args_run_subcommand(&usage, commands, argc, argv);
 }
 
 static int take_side(const struct usage *command, enum relation_side side, struct relation_options *options)

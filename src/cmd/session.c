@@ -1,5 +1,4 @@
 /* `hearth session`: the table of its commands. */
-#include "base/nearest.h"
 #include "cmd/args.h"
 #include "cmd/cmd.h"
 #include "cmd/session_commands.h"
@@ -7,15 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-    const char *name;
-    int (*run)(int argc, char **argv);
-} commands[] = {
+static const struct subcommand commands[] = {
     {"start", cmd_session_start}, {"list", cmd_session_list},     {"stop", cmd_session_stop},
-    {"exec", cmd_session_exec},   {"attach", cmd_session_attach},
+    {"exec", cmd_session_exec},   {"attach", cmd_session_attach}, {0},
 };
-
-enum { N_COMMANDS = sizeof commands / sizeof *commands };
 
 static const struct usage usage = {
     .command = "session",
@@ -40,16 +34,5 @@ static const struct usage usage = {
 
 int cmd_session(int argc, char **argv)
 {
-    int exit_code = args_parse(&usage, (const struct arg[]){{0}}, &argc, argv);
-    if (exit_code != ARGS_GO)
-        return exit_code;
-    struct nearest near = {.word = argv[1]};
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(commands[i].name, argv[1]) == 0)
-            return commands[i].run(argc - 1, argv + 1);
-        nearest_offer(&near, commands[i].name);
-    }
-    if (near.best != NULL)
-        return args_refuse(&usage, "unknown command '%s'; did you mean '%s'?", argv[1], near.best);
-    return args_refuse(&usage, "unknown command '%s'", argv[1]);
+    return args_run_subcommand(&usage, commands, argc, argv);
 }
