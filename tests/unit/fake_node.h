@@ -35,7 +35,7 @@ struct fake_node {
     const char *answer;  /* vector of the answer to everything else */
     struct fake_peer *peers;
     unsigned n_connections, n_open, n_asked; /* the latter without questions for the dialect */
-    bool is_up;
+    bool is_up, is_ipv6;
 };
 
 struct fake_peer {
@@ -236,19 +236,28 @@ static inline void fake_on_connection(uv_stream_t *listener, int status)
     assert_int_equal(uv_read_start((uv_stream_t *)&peer->tcp, fake_on_alloc, fake_on_read), 0);
 }
 
-/* On 127.0.0.1, at its port, or at a free one. */
-static inline void fake_node_up(struct fake_node *n)
+/* On 127.0.0.1 or ::1, at its port, or at a free one. False: this machine has no such address. */
+static inline bool fake_node_try_up(struct fake_node *n)
 {
-    struct sockaddr_in at;
+    struct sockaddr_storage at;
     int len = sizeof at;
-    assert_int_equal(uv_ip4_addr("127.0.0.1", n->port, &at), 0);
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&at;
+    struct sockaddr_in *v4 = (struct sockaddr_in *)&at;
+    assert_int_equal(n->is_ipv6 ? uv_ip6_addr("::1", n->port, v6) : uv_ip4_addr("127.0.0.1", n->port, v4), 0);
     n->listener.data = n;
     assert_int_equal(uv_tcp_init(n->loop, &n->listener), 0);
-    assert_int_equal(uv_tcp_bind(&n->listener, (struct sockaddr *)&at, 0), 0);
-    assert_int_equal(uv_listen((uv_stream_t *)&n->listener, 64, fake_on_connection), 0);
-    assert_int_equal(uv_tcp_getsockname(&n->listener, (struct sockaddr *)&at, &len), 0);
-    n->port = ntohs(at.sin_port);
     n->is_up = true;
+    if (uv_tcp_bind(&n->listener, (struct sockaddr *)&at, 0) != 0 ||
+        uv_listen((uv_stream_t *)&n->listener, 64, fake_on_connection) != 0)
+        return false;
+    assert_int_equal(uv_tcp_getsockname(&n->listener, (struct sockaddr *)&at, &len), 0);
+    n->port = ntohs(n->is_ipv6 ? v6->sin6_port : v4->sin_port);
+    return true;
+}
+
+static inline void fake_node_up(struct fake_node *n)
+{
+    assert_true(fake_node_try_up(n));
 }
 
 static inline void fake_node_init(struct fake_node *n, uv_loop_t *loop, const char *version)

@@ -309,6 +309,21 @@ static void the_time_limit_of_one_request_does_not_end_others(void **state)
     FAKE_UNTIL(&rig.loop, rig.fake.n_open == 1); /* the old connection is of no use any more */
 }
 
+static void of_two_silent_connections_the_older_is_lost(void **state)
+{
+    (void)state;
+    rig.fake.act = say_nothing;
+    for (unsigned i = 0; i < 4; i += 2) {
+        ask(i, &master_state, SHORT_MS);
+        ask(i + 1, &driver_status, LONG_MS);
+        assert_heard(wait_for(i), RPC_LATE, "150ms");
+        rig.fake.act = i == 0 ? say_nothing : NULL;
+    }
+    assert_heard(wait_for(1), RPC_VALUE, ""); /* asked once more, on the third */
+    assert_int_equal(rig.heard[3].n, 0);
+    assert_int_equal(rig.fake.n_connections, 3);
+}
+
 static void a_node_that_hangs_before_it_is_open_is_late(void **state)
 {
     (void)state;
@@ -638,12 +653,21 @@ static void names_are_looked_up(void **state)
     assert_false(rig.heard[1].uncertain);
 }
 
-static void an_ipv6_address_has_brackets_in_words(void **state)
+static void ipv6_is_spoken(void **state)
 {
     (void)state;
     rpc_node_free(rig.node);
+    fake_node_down(&rig.fake);
+    (void)uv_run(&rig.loop, UV_RUN_NOWAIT);
+    rig.fake.is_ipv6 = true;
+    rig.fake.port = 0;
+    bool has_ipv6 = fake_node_try_up(&rig.fake);
     open_node("::1", NULL);
-    assert_heard(hear(0, &master_state, LONG_MS), RPC_UNREACHABLE, "[::1]:");
+    if (has_ipv6) {
+        assert_heard(hear(0, &master_state, LONG_MS), RPC_VALUE, "");
+        fake_node_down(&rig.fake);
+    }
+    assert_heard(hear(1, &master_state, LONG_MS), RPC_UNREACHABLE, "[::1]:");
 }
 
 /* ---- ends ---- */
@@ -741,6 +765,7 @@ int main(void)
         TEST(a_thousand_requests_may_be_under_way),
         TEST(a_silent_node_costs_the_time_limit_and_its_connection),
         TEST(the_time_limit_of_one_request_does_not_end_others),
+        TEST(of_two_silent_connections_the_older_is_lost),
         TEST(a_node_that_hangs_before_it_is_open_is_late),
         TEST(a_lost_idle_connection_is_made_anew),
         TEST(what_may_be_repeated_is_sent_once_more),
@@ -758,7 +783,7 @@ int main(void)
         TEST(a_wrong_secret_is_told),
         TEST(unknown_handshakes_come_to_an_end),
         TEST(names_are_looked_up),
-        TEST(an_ipv6_address_has_brackets_in_words),
+        TEST(ipv6_is_spoken),
         TEST(a_node_may_be_freed_inside_a_callback),
         TEST(a_node_may_be_freed_at_any_time),
         TEST(a_callback_may_ask_again),
