@@ -87,9 +87,8 @@ static void on_end(struct app *app, const struct driver_event *event)
     if (app->info.started_ms == 0 && event->worker != NULL)
         app->info.started_ms = clock_wall_ms(); /* it was quicker than the questions about it */
     bool finished = strcmp(event->state, "FINISHED") == 0;
-    bool not_started = strcmp(event->state, "ERROR") == 0; /* most often the worker could not get the file */
-    cleanup(mem_freep) char *words =
-        not_started ? mem_printf("%s (file %s)", event->words, app->info.file) : NULL;
+    cleanup(mem_freep) char *words = /* most often the worker could not get the file */
+        event->not_started ? mem_printf("%s (file %s)", event->words, app->info.file) : NULL;
     app_conclude_on_cluster(app, finished ? 0 : -1, words != NULL ? words : event->words, event->output);
 }
 

@@ -65,6 +65,7 @@ struct driver {
     struct submission_server_call *rest_call;
 
     char *id, *state, *worker_id, *worker, *log_url, *worker_page, *app_id, *app_ui, *end_words;
+    bool not_started;
     unsigned unknown;
     int64_t details_ms, details_pause_ms;
     int64_t conclude_by_ms;
@@ -89,6 +90,7 @@ static void tell(struct driver *d, enum driver_event_kind kind, const char *word
         .app_ui = d->app_ui,
         .words = words,
         .output = {output != NULL ? output[0] : NULL, output != NULL ? output[1] : NULL},
+        .not_started = d->not_started,
     };
     if (!d->freed)
         d->on_event(&event, d->arg);
@@ -350,14 +352,16 @@ static char *rest_base(const struct driver *d, size_t n)
 /* After a failure the next master is asked, and after the last one there is trouble. */
 static void next_rest_host(struct driver *d, const char *words)
 {
+    cleanup(mem_freep) char *asked = rest_base(d, d->rest_host);
     cleanup(mem_freep) char *more = rest_base(d, ++d->rest_host);
     if (more != NULL)
         return;
-    cleanup(mem_freep) char *both =
-        d->rpc_words != NULL ? mem_printf("%s; and over REST: %s", d->rpc_words, words) : NULL;
+    cleanup(mem_freep) char *all =
+        mem_printf("%s%sREST submission server %s: %s", d->rpc_words != NULL ? d->rpc_words : "",
+                   d->rpc_words != NULL ? "; and over the " : "", asked != NULL ? asked : "", words);
     d->rest_host = 0;
     d->rest = d->rpc_words == NULL;
-    in_trouble(d, both != NULL ? both : words);
+    in_trouble(d, all != NULL ? all : words);
 }
 
 /* After a failure of RPC: the next question goes over REST. When that fails, too, RPC is tried again. */
@@ -497,16 +501,21 @@ static void submit(struct driver *d)
 static void end_by_state(struct driver *d, const char *state, const char *exception)
 {
     const char *where = d->worker != NULL ? d->worker : "an unknown worker";
+    bool thrown = exception != NULL && exception[0] != '\0'; /* a master that loses a worker throws nothing */
     cleanup(mem_freep) char *words = NULL;
+    d->not_started = strcmp(state, "ERROR") == 0 && thrown;
     if (strcmp(state, "FINISHED") == 0)
         words = mem_printf("finished on %s", where);
     else if (strcmp(state, "FAILED") == 0)
         words = mem_printf("failed on %s", where);
     else if (strcmp(state, "KILLED") == 0)
         words = mem_printf("was killed on the cluster");
+    else if (d->not_started)
+        words = mem_printf("could not be started on %s: %s", where, exception);
     else
-        words = mem_printf("could not be started on %s: %s", where,
-                           exception != NULL ? exception : "no reason given");
+        words = mem_printf("was lost with its worker, %s (with spark.driver.supervise the master starts a "
+                           "driver again elsewhere)",
+                           where);
     conclude(d, state, words != NULL ? words : state);
 }
 

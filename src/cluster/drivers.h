@@ -61,6 +61,7 @@ struct driver_event {
     const char *app_ui;    /* page of its Spark application */
     const char *words;     /* a sentence */
     const char *output[2]; /* at the end: the last part of its standard output and standard error */
+    bool not_started;      /* at the end: its worker could not start it */
 };
 
 /* Called from the loop, never from inside driver_new(); driver_free() may be called there. */

@@ -436,6 +436,23 @@ static void a_forgotten_driver_ends_with_the_reason(void **state)
     told(w, "does not know its driver any more");
 }
 
+static void a_lost_worker_is_told_from_a_driver_that_could_not_start(void **state)
+{
+    struct world *w = *state;
+    begin(w, "d-1", true);
+    (void)text_of(RPC_DRIVER_STATUS);
+    VALUE(RPC_DRIVER_STATUS, STATUS("ERROR", "null"));
+    later(w, 1);
+    told(w, "ended id=d-1 state=ERROR worker=- app=-: was lost with its worker");
+    driver_free(w->driver);
+    begin(w, "d-2", true);
+    (void)text_of(RPC_DRIVER_STATUS);
+    VALUE(RPC_DRIVER_STATUS, "{\"found\":true,\"state\":\"ERROR\",\"workerId\":null,\"workerHostPort\":null,"
+                             "\"exception\":{\"exception\":\"E\",\"message\":\"no jar\",\"cause\":null}}");
+    later(w, 1);
+    told(w, "ended id=d-2 state=ERROR worker=- app=-: could not be started on an unknown worker: E: no jar");
+}
+
 static void trouble_is_told_once_over_and_tried_again(void **state)
 {
     struct world *w = *state;
@@ -552,7 +569,7 @@ static void neither_way(void **state)
         later(w, 250);
         rest.done(&gone, rest.arg);
     }
-    told(w, "a:7077 is in trouble; and over REST: no connection");
+    told(w, "a:7077 is in trouble; and over the REST submission server http://b:6066: no connection");
     later(w, 1100);
     (void)text_of(RPC_SUBMIT_DRIVER); /* RPC again */
 }
@@ -601,6 +618,7 @@ int main(void)
         TEST(a_known_one_is_followed_at_once),
         TEST(a_relaunched_driver_is_followed_under_its_new_id),
         TEST(a_forgotten_driver_ends_with_the_reason),
+        TEST(a_lost_worker_is_told_from_a_driver_that_could_not_start),
         TEST(trouble_is_told_once_over_and_tried_again),
         TEST(a_refusal_is_final),
         TEST(a_standby_is_no_refusal),
