@@ -36,6 +36,7 @@ struct fake_node {
     struct fake_peer *peers;
     unsigned n_connections, n_open, n_asked; /* the latter without questions for the dialect */
     bool is_up, is_ipv6;
+    bool is_deaf; /* stops reading once it is asked for the dialect */
 };
 
 struct fake_peer {
@@ -185,6 +186,8 @@ static inline void fake_take(struct fake_peer *peer, const uint8_t *bytes, size_
     for (size_t i = 0; i < 8 && head == 21; i++)
         frame.id = (int64_t)((uint64_t)frame.id << 8 | bytes[9 + i]);
     if (fake_mentions(&frame, "CheckExistence")) {
+        if (node->is_deaf)
+            (void)uv_read_stop((uv_stream_t *)&peer->tcp);
         (node->discover != NULL ? node->discover : fake_discover)(peer, &frame);
         return;
     }
@@ -234,6 +237,14 @@ static inline void fake_on_connection(uv_stream_t *listener, int status)
     n->n_open++;
     assert_int_equal(uv_accept(listener, (uv_stream_t *)&peer->tcp), 0);
     assert_int_equal(uv_read_start((uv_stream_t *)&peer->tcp, fake_on_alloc, fake_on_read), 0);
+}
+
+/* It reads again. */
+static inline void fake_node_listen(struct fake_node *n)
+{
+    n->is_deaf = false;
+    for (struct fake_peer *p = n->peers; p != NULL; p = p->next)
+        assert_int_equal(uv_read_start((uv_stream_t *)&p->tcp, fake_on_alloc, fake_on_read), 0);
 }
 
 /* On 127.0.0.1 or ::1, at its port, or at a free one. False: this machine has no such address. */

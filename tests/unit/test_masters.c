@@ -311,8 +311,8 @@ static void a_leader_that_comes_later_is_waited_for(void **state)
 static void a_leader_that_stands_by_is_left(void **state)
 {
     (void)state;
-    static const struct rpc_message *const rows[] = {&driver_status, &kill_driver, &submit};
-    for (unsigned i = 0; i < 3; i++) {
+    static const struct rpc_message *const rows[] = {&driver_status, &kill_driver, &submit, &driver_status};
+    for (unsigned i = 0; i < 4; i++) {
         size_t leader = i % 2;
         rig.status[leader] = "ALIVE";
         rig.status[!leader] = i == 0 ? "STANDBY" : "RECOVERING";

@@ -3,6 +3,8 @@
 
 #include "rpc/rpc.h"
 
+#include <dlfcn.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { LONG_MS = 50 * 1000, SHORT_MS = 150, ASKS_MAX = 1200 };
@@ -372,22 +374,83 @@ static void what_may_be_repeated_is_sent_once_more(void **state)
     assert_true(rig.heard[1].uncertain);
 }
 
+static struct strlist driver_arguments;
+static const struct strmap no_environment;
+static const struct rpc_resource gpu = {"gpu", 1, 1};
+static const struct rpc_driver driver = {.jar_url = "file:/x.jar",
+                                         .memory_mib = 512,
+                                         .cores = 1,
+                                         .main_class = "x",
+                                         .arguments = &driver_arguments,
+                                         .environment = &no_environment,
+                                         .resources = &gpu,
+                                         .n_resources = 1};
+static const struct rpc_message submit = {.kind = RPC_SUBMIT_DRIVER, .driver = &driver};
+
 static void a_submission_is_sent_once(void **state)
 {
     (void)state;
-    struct strlist none = {0};
-    struct strmap empty = {0};
-    struct rpc_driver driver = {.jar_url = "file:/x.jar",
-                                .memory_mib = 512,
-                                .cores = 1,
-                                .main_class = "x",
-                                .arguments = &none,
-                                .environment = &empty};
-    struct rpc_message submit = {.kind = RPC_SUBMIT_DRIVER, .driver = &driver};
     rig.fake.act = hang_up;
     assert_heard(hear(0, &submit, LONG_MS), RPC_CLOSED, "closed");
     assert_true(rig.heard[0].uncertain);
     assert_int_equal(rig.fake.n_asked, 1);
+}
+
+enum { LONG_ONES = 12 };
+
+/* More than the system takes from a node that does not read. */
+static void ask_at_length(void)
+{
+    char *argument = malloc(60001);
+    memset(argument, 'x', 60000);
+    argument[60000] = '\0';
+    for (unsigned i = 0; i < 15; i++) {
+        argument[i] = 'y'; /* equal ones would be sent once */
+        assert_int_equal(strlist_add(&driver_arguments, argument), 0);
+    }
+    free(argument);
+    rig.fake.is_deaf = true;
+    for (unsigned i = 0; i < LONG_ONES; i++)
+        ask(i, &submit, LONG_MS);
+    strlist_clear(&driver_arguments); /* requests keep copies */
+    ask(LONG_ONES, &(struct rpc_message){.kind = RPC_UNREGISTER, .text = "app-1"}, LONG_MS);
+    FAKE_UNTIL(&rig.loop, rpc_node_scala(rig.node) != NULL);
+}
+
+static void a_node_may_read_slowly(void **state)
+{
+    (void)state;
+    ask_at_length();
+    assert_int_equal(rig.heard[LONG_ONES].n, 0);
+    fake_node_listen(&rig.fake);
+    for (unsigned i = 0; i <= LONG_ONES; i++) {
+        FAKE_UNTIL(&rig.loop, rig.heard[i].n > 0);
+        assert_heard(&rig.heard[i], RPC_VALUE, "");
+    }
+    assert_int_equal(rig.fake.n_asked, LONG_ONES + 1);
+}
+
+static void what_was_not_written_is_sent_again(void **state)
+{
+    (void)state;
+    ask_at_length();
+    rig.fake.is_deaf = false;
+    fake_node_hang_up(&rig.fake);
+    for (unsigned i = 0; i <= LONG_ONES; i++)
+        FAKE_UNTIL(&rig.loop, rig.heard[i].n > 0);
+    assert_heard(&rig.heard[0], RPC_CLOSED, "closed the connection");
+    assert_true(rig.heard[0].uncertain);
+    assert_heard(&rig.heard[LONG_ONES - 1], RPC_VALUE, "");
+    assert_heard(&rig.heard[LONG_ONES], RPC_VALUE, "");
+}
+
+static void a_node_may_be_freed_while_it_is_written_to(void **state)
+{
+    (void)state;
+    ask_at_length();
+    rpc_node_free(rig.node);
+    rig.node = NULL;
+    FAKE_UNTIL(&rig.loop, mem_live() == rig.live);
 }
 
 static void a_node_may_be_replaced_by_another_version(void **state)
@@ -641,6 +704,84 @@ static void unknown_handshakes_come_to_an_end(void **state)
 
 /* ---- names ---- */
 
+/* A stub: stands before libuv's own and knows one name more, of two addresses: at the first nobody listens.
+ */
+int uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb done, const char *name,
+                   const char *service, const struct addrinfo *hints);
+
+static uv_getaddrinfo_cb on_both_found;
+
+static void on_first_found(uv_getaddrinfo_t *request, int status, struct addrinfo *found)
+{
+    struct addrinfo *second = NULL;
+    char port[8];
+    (void)snprintf(port, sizeof port, "%u", (unsigned)rig.fake.port);
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST};
+    assert_int_equal(status, 0);
+    assert_int_equal(getaddrinfo("127.0.0.1", port, &hints, &second), 0);
+    found->ai_next = second;
+    on_both_found(request, status, found);
+}
+
+int uv_getaddrinfo(uv_loop_t *loop, uv_getaddrinfo_t *request, uv_getaddrinfo_cb done, const char *name,
+                   const char *service, const struct addrinfo *hints)
+{
+    int (*real)(uv_loop_t *, uv_getaddrinfo_t *, uv_getaddrinfo_cb, const char *, const char *,
+                const struct addrinfo *);
+    *(void **)&real = dlsym(RTLD_NEXT, "uv_getaddrinfo");
+    if (strcmp(name, "two.example") != 0)
+        return real(loop, request, done, name, service, hints);
+    on_both_found = done;
+    return real(loop, request, on_first_found, "127.0.0.2", service, hints);
+}
+
+static void each_address_is_tried(void **state)
+{
+    (void)state;
+    rpc_node_free(rig.node);
+    open_node("two.example", NULL);
+    assert_heard(hear(0, &master_state, LONG_MS), RPC_VALUE, "");
+    fake_node_down(&rig.fake);
+    assert_heard(hear(1, &master_state, LONG_MS), RPC_UNREACHABLE, "two.example:");
+}
+
+/* A socket whose queue is full: the system answers no further connection. */
+static int full_socket(int others[4])
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t len = sizeof at;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof at), 0);
+    assert_int_equal(listen(fd, 0), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        others[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        (void)connect(others[i], (struct sockaddr *)&at,
+                      sizeof at); /* some of them are not answered either */
+    }
+    rig.fake.port = ntohs(at.sin_port);
+    return fd;
+}
+
+static void connecting_has_a_time_limit(void **state)
+{
+    int others[4];
+    (void)state;
+    fake_node_down(&rig.fake);
+    int fd = full_socket(others);
+    rpc_node_free(rig.node);
+    struct rpc_node_options options = {
+        .loop = &rig.loop, .host = "127.0.0.1", .port = rig.fake.port, .connect_ms = SHORT_MS};
+    rig.node = rpc_node_new(&options);
+    assert_heard(hear(0, &master_state, LONG_MS), RPC_UNREACHABLE,
+                 "cannot be reached (connection timed out)");
+    assert_heard(hear(1, &master_state, SHORT_MS / 3), RPC_UNREACHABLE, "no connection within 50ms");
+    for (unsigned i = 0; i < 4; i++)
+        (void)close(others[i]);
+    (void)close(fd);
+}
+
 static void names_are_looked_up(void **state)
 {
     (void)state;
@@ -770,6 +911,9 @@ int main(void)
         TEST(a_lost_idle_connection_is_made_anew),
         TEST(what_may_be_repeated_is_sent_once_more),
         TEST(a_submission_is_sent_once),
+        TEST(a_node_may_read_slowly),
+        TEST(what_was_not_written_is_sent_again),
+        TEST(a_node_may_be_freed_while_it_is_written_to),
         TEST(a_node_may_be_replaced_by_another_version),
         TEST(nonsense_ends_what_is_under_way),
         TEST(a_peer_that_hangs_up_at_once_may_speak_tls),
@@ -782,6 +926,8 @@ int main(void)
         TEST(an_open_node_gets_no_requests_when_there_is_a_secret),
         TEST(a_wrong_secret_is_told),
         TEST(unknown_handshakes_come_to_an_end),
+        TEST(each_address_is_tried),
+        TEST(connecting_has_a_time_limit),
         TEST(names_are_looked_up),
         TEST(ipv6_is_spoken),
         TEST(a_node_may_be_freed_inside_a_callback),
