@@ -268,3 +268,16 @@ struct rpc_driver description_rpc(const struct description *d)
         .java_options = &d->java_options,
     };
 }
+
+int description_rest(const struct description *d, struct strmap *ret)
+{
+    static const char key[] = "spark.driver.defaultJavaOptions"; /* they stand before extraJavaOptions */
+    const char *defaults = strmap_get(&d->conf, key);
+    struct strlist options = {0};
+    cleanup(mem_freep) char *modules =
+        spark_add_module_options(&options) == 0 ? strlist_join(&options, " ") : NULL;
+    cleanup(mem_freep) char *all =
+        modules != NULL ? mem_printf("%s %s", modules, defaults != NULL ? defaults : "") : NULL;
+    strlist_clear(&options);
+    return all == NULL || strmap_copy(ret, &d->conf) != 0 ? -1 : strmap_set(ret, key, all);
+}

@@ -409,16 +409,17 @@ static void on_rest_killed(const struct submission_server_answer *answer, void *
 static void submit_over_rest(struct driver *d)
 {
     cleanup(mem_freep) char *base = rest_base(d, d->rest_host);
+    cleanup(strmap_clear) struct strmap properties = {0};
     const struct submission_server_driver what = {
         .app_resource = d->description.jar_url,
         .main_class = d->description.main_class,
         .arguments = &d->description.user_arguments,
         .environment = &d->description.environment,
-        .properties = &d->description.conf,
+        .properties = &properties,
         .spark_version =
             d->drivers->options.spark != NULL ? spark_version(d->drivers->options.spark) : "3.5.0",
     };
-    if (base != NULL)
+    if (base != NULL && description_rest(&d->description, &properties) == 0)
         d->rest_call = submission_server_create(clusters_http(d->drivers->options.clusters), base, &what,
                                                 SUBMIT_MS, on_rest_created, d);
     d->asking = d->rest_call != NULL;

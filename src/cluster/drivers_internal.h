@@ -38,6 +38,9 @@ enum err_code description_make(const struct spark *spark, const struct spark_sub
 void description_clear(struct description *d);
 /* The RPC form; borrows everything from d. */
 struct rpc_driver description_rpc(const struct description *d);
+/* The properties of the REST form: there the master writes the command line, and of java options it knows
+ * only these. The caller clears *ret. -1: out of memory. */
+int description_rest(const struct description *d, struct strmap *ret);
 
 /* ---- the state of a cluster ---- */
 

@@ -171,6 +171,19 @@ static void who_wants_it(void **state)
     assert_false(driver_wants(&f->submission));
 }
 
+static void over_rest_java_options_are_properties(void **state)
+{
+    struct fixture *f = *state;
+    cleanup(strmap_clear) struct strmap properties = {0};
+    conf(f, "spark.driver.defaultJavaOptions", "-Dmine=1");
+    assert_int_equal(description_make(NULL, &f->submission, "t0ken", &f->d, &f->err), ERR_OK);
+    assert_int_equal(description_rest(&f->d, &properties), 0);
+    const char *options = strmap_get(&properties, "spark.driver.defaultJavaOptions");
+    assert_true(str_starts(options, "-XX:+IgnoreUnrecognizedVMOptions --add-opens="));
+    assert_true(str_ends(options, " -Dmine=1"));
+    assert_string_equal(strmap_get(&properties, "spark.submit.deployMode"), "cluster");
+}
+
 static void short_memory_is_an_error_and_no_leak(void **state)
 {
     struct fixture *f = *state;
@@ -197,6 +210,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(settings_of_the_driver, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_run, setup, teardown),
         cmocka_unit_test_setup_teardown(who_wants_it, setup, teardown),
+        cmocka_unit_test_setup_teardown(over_rest_java_options_are_properties, setup, teardown),
         cmocka_unit_test_setup_teardown(short_memory_is_an_error_and_no_leak, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
