@@ -293,6 +293,29 @@ static void a_command_has_javas_options_then_spark_submits(void **state)
     spark_close(s);
 }
 
+static void variables_of_a_submission_are_set_and_kept(void **state)
+{
+    (void)state;
+    struct spark *s = fake_open(&fake, NULL);
+    struct spark_submission submission = simple();
+    assert_int_equal(strmap_set(&submission.env, "TZ", "UTC"), 0);
+    assert_int_equal(strmap_set(&submission.env, "PYTHONHASHSEED", "7"), 0);
+    cleanup(buf_clear) struct buf text = BUF(4096);
+    struct json_out out;
+    json_out_open(&out, &text);
+    spark_submission_write(&submission, &out, NULL);
+    spark_submission_clear(&submission);
+    json_t *kept = json_loads(buf_cstr(&text), 0, NULL);
+    assert_int_equal(spark_submission_read(&submission, kept, NULL), ERR_OK);
+    json_decref(kept);
+    struct spark_command c = build(s, &submission);
+    assert_true(strlist_has(&c.env, "TZ=UTC"));
+    assert_true(strlist_has(&c.env, "PYTHONHASHSEED=7"));
+    assert_false(strlist_has(&c.env, "PYTHONHASHSEED=0"));
+    spark_command_clear(&c);
+    spark_close(s);
+}
+
 static void what_spark_submit_refuses_is_refused_by_name(void **state)
 {
     (void)state;
@@ -488,6 +511,7 @@ int main(void)
         FAKE_TEST(a_program_left_behind_with_the_pipes_is_not_waited_for),
         FAKE_TEST(too_much_output_is_an_error),
         FAKE_TEST(a_command_has_javas_options_then_spark_submits),
+        FAKE_TEST(variables_of_a_submission_are_set_and_kept),
         FAKE_TEST(what_spark_submit_refuses_is_refused_by_name),
         FAKE_TEST(a_changed_defaults_file_counts_for_the_next_command),
         FAKE_TEST(each_version_of_spark_has_its_own_options),

@@ -90,6 +90,16 @@ static void the_token_is_in_driver_and_executors(void **state)
     assert_int_equal(f->d.environment.n, 1); /* nothing of hearth's own environment */
 }
 
+static void variables_of_its_own_are_in_the_driver(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(strmap_set(&f->submission.env, "TZ", "UTC"), 0);
+    assert_int_equal(strmap_set(&f->submission.env, "HEARTH_SUBMISSION", "forged"), 0);
+    make(f);
+    assert_string_equal(strmap_get(&f->d.environment, "TZ"), "UTC");
+    assert_string_equal(strmap_get(&f->d.environment, "HEARTH_SUBMISSION"), "t0ken");
+}
+
 static void a_python_program(void **state)
 {
     struct fixture *f = *state;
@@ -206,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_jar, setup, teardown),
         cmocka_unit_test_setup_teardown(the_token_is_in_driver_and_executors, setup, teardown),
+        cmocka_unit_test_setup_teardown(variables_of_its_own_are_in_the_driver, setup, teardown),
         cmocka_unit_test_setup_teardown(a_python_program, setup, teardown),
         cmocka_unit_test_setup_teardown(settings_of_the_driver, setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_run, setup, teardown),
