@@ -219,6 +219,7 @@ void node_release(struct rpc_node *n)
         return;
     if (n->secret != NULL)
         OPENSSL_cleanse(n->secret, strlen(n->secret));
+    answer_forget(n);
     mem_free(n->secret);
     mem_free(n->host);
     mem_free(n->address);

@@ -54,7 +54,7 @@ const char *rpc_result_name(enum rpc_result result);
 
 struct rpc_answer {
     enum rpc_result result;
-    json_t *value;     /* borrowed for the time of the callback; NULL without one */
+    json_t *value;     /* borrowed for the time of the callback, only to be read; NULL without one */
     const char *words; /* a sentence for a person, with the node's address; "" with RPC_VALUE */
     bool uncertain;    /* it was sent and may have been acted upon, though there is no answer */
 };

@@ -116,6 +116,11 @@ struct rpc_node {
     bool is_method_proven;         /* it was the right one, last time */
     unsigned n_refused;            /* methods, since the node was connected to anew */
     const char *version, *scala;
+    struct { /* the answer to RPC_MASTER_STATE that came last, unless it was large */
+        uint8_t *body;
+        size_t len;
+        json_t *value;
+    } state;
 };
 
 /* node.c */
@@ -155,5 +160,6 @@ bool handshake_try_other(struct connection *c);
 void answer_take(struct connection *c, const struct frame *frame);
 /* Teaches the connection's dialect; true: the message of that generation can be sent again. */
 bool answer_teaches(struct connection *c, unsigned generation, const struct frame *failure);
+void answer_forget(struct rpc_node *n); /* what was kept of answers */
 
 #endif
