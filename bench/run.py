@@ -1,6 +1,6 @@
 """Runs all measurements and prints them as one Markdown document.
 
-    run.py [NAME…]     names of programs of this folder; default: all; `start` once for each Spark
+    run.py [NAME…]     names of programs of this folder; default: all; those that start Spark run once for each
 """
 
 import datetime
@@ -14,6 +14,7 @@ import interactive
 import memory
 import posts
 import reads
+import standalone
 import start
 import statements
 import stored
@@ -27,6 +28,7 @@ PROGRAMS = {
     "statements": statements.measure,
     "interactive": lambda: (figure for home in spark_homes() for figure in interactive.measure(home)),
     "clusters": lambda: (figure for home in spark_homes() for figure in clusters.measure(home)),
+    "standalone": lambda: (figure for home in spark_homes() for figure in standalone.measure(home)),
     "start": lambda: (figure for home in spark_homes() for figure in start.measure(home)),
 }
 
