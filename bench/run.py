@@ -10,6 +10,7 @@ import sys
 
 import clusters
 import common
+import cron
 import interactive
 import memory
 import posts
@@ -21,6 +22,7 @@ import stored
 from harness import BINARY, spark_homes
 
 PROGRAMS = {
+    "cron": cron.measure,
     "reads": reads.measure,
     "posts": posts.measure,
     "stored": stored.measure,

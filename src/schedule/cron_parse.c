@@ -45,6 +45,7 @@ static const struct cron_field_form unix_forms[CRON_FIELDS] = {
 
 /* ---- refusing ---- */
 
+static void explain(struct cron_parser *p, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
 static void explain(struct cron_parser *p, const char *fmt, va_list ap)
 {
     (void)vsnprintf(p->problem.reason, sizeof p->problem.reason, fmt, ap);
