@@ -220,7 +220,7 @@ static bool read_unix(struct cron_parser *p, char *text)
             return refuse_whole(p, "Unexpected end of expression.");
         p->values[p->field].is_every = field[0] == '*'; /* also of * / n, as cron has always done */
         p->item = field;
-        if (field[0] == ',' || strstr(field, ",,") != NULL || str_ends(field, ","))
+        if (field[0] == '\0' || field[0] == ',' || strstr(field, ",,") != NULL || str_ends(field, ","))
             return cron_refuse(p, "An element of the list is empty");
         if (!read_list(p, field, cron_read_unix_item))
             return false;

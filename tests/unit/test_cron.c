@@ -208,6 +208,7 @@ static void traps_of_quartz_are_refused(void **state)
         "0 0 0 1 1 ? 99",
         "unix: * * * * * *",
         "unix:",
+        "unix: * * \n * *",
         "unix: 5-1 * * * *",
         "unix: 1,,2 * * * *",
         "unix: */0 * * * *",
