@@ -15,7 +15,7 @@ import pytest
 import requests
 
 import wire
-from harness import FAKE_JAVA_HOME, PATIENCE, until
+from harness import BINARY, FAKE_JAVA_HOME, PATIENCE, until
 from test_access import ON, Closed
 from test_store import fill, small_disk  # noqa: F401
 
@@ -573,6 +573,25 @@ def test_after_kill_9_no_version_goes_back(plain):
         assert version >= max(told, file, max(v for v, _ in shown)), "nobody has seen more than what is stored"
         until(lambda: json.loads(main.file().read_text())["version"] == version, 20, "the file to catch up")
     assert len({v for v, _ in shown}) == len(shown), "no version was given twice"
+
+
+@pytest.mark.skipif(b"HEARTH_POINT" not in BINARY.read_bytes(), reason="needs a build with -Dfault_points=true")
+def test_a_kill_between_the_store_and_the_files(make_hearth):
+    server = make_hearth(fake_java=True, environment={"HEARTH_POINT": "discovery.stored=exit:3"}).start()
+    main = Offer(server)
+    events = Events(main)
+    for i in range(2):
+        assert main.put("p0", master=f"m{i}").status_code in (200, 201)
+    with pytest.raises(requests.ConnectionError):
+        main.put("p0", master="m2")
+    events.ended.wait(20 * PATIENCE)
+    assert (events.told(), json.loads(main.file().read_text())["version"]) == ([(1, "joined"), (2, "changed")], 2)
+    events.close()
+    server.kill9()
+    del server.environment["HEARTH_POINT"]
+    server.start()
+    assert (main.json()["version"], main.json()["master"]) == (3, "m2"), "what is stored is shown, and nobody had seen it"
+    until(lambda: json.loads(main.file().read_text()) == main.json(), 20, "the file to catch up")
 
 
 def test_a_full_disk_changes_nothing_until_there_is_room(make_hearth, small_disk):
