@@ -575,7 +575,7 @@ def test_after_kill_9_no_version_goes_back(plain):
     assert len({v for v, _ in shown}) == len(shown), "no version was given twice"
 
 
-@pytest.mark.skipif(b"HEARTH_POINT" not in BINARY.read_bytes(), reason="needs a build with -Dfault_points=true")
+@pytest.mark.skipif(not BINARY.exists() or b"discovery.stored" not in BINARY.read_bytes(), reason="needs a build with -Dfault_points=true")
 def test_a_kill_between_the_store_and_the_files(make_hearth):
     server = make_hearth(fake_java=True, environment={"HEARTH_POINT": "discovery.stored=exit:3"}).start()
     main = Offer(server)
