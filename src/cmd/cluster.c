@@ -145,7 +145,7 @@ static int show_direct(const struct options *o, const char *url)
         return exit_code;
     exit_code = look_once(o, &d, true);
     while (o->watch_s > 0) { /* until Ctrl-C; a master that is away comes back */
-        (void)sleep((unsigned)o->watch_s);
+        direct_pause(&d, o->watch_s * 1000);
         exit_code = look_once(o, &d, false);
     }
     direct_close(&d);

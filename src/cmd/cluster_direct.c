@@ -86,6 +86,24 @@ json_t *direct_look(struct direct *d, int64_t timeout_ms)
     return s.object;
 }
 
+static void on_pause_over(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+    uv_stop(timer->loop);
+}
+
+void direct_pause(struct direct *d, int64_t ms)
+{
+    bool is_over = false;
+    uv_timer_t timer;
+    (void)uv_timer_init(&d->loop, &timer);
+    timer.data = &is_over;
+    (void)uv_timer_start(&timer, on_pause_over, (uint64_t)ms, 0);
+    wait_for(&d->loop, &is_over);
+    uv_close((uv_handle_t *)&timer, NULL);
+    (void)uv_run(&d->loop, UV_RUN_NOWAIT); /* the handle is on this stack */
+}
+
 /* ---- killing ---- */
 
 struct killing {

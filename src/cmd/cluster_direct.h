@@ -33,6 +33,8 @@ void direct_close(struct direct *d);
 
 /* What docs/rest.md calls a cluster, asked now; the caller drops it. NULL: out of memory. */
 json_t *direct_look(struct direct *d, int64_t timeout_ms);
+/* Sleeps with open ears: a connection that breaks meanwhile is made anew by the next look. */
+void direct_pause(struct direct *d, int64_t ms);
 
 struct direct_kill {
     enum cluster_kill_outcome outcome;

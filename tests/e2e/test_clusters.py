@@ -44,6 +44,19 @@ def wait_watched(server, name, condition, timeout=60):
     return until(arrived, timeout, lambda: watched(server, name))
 
 
+@contextlib.contextmanager
+def watching(url):
+    """What `hearth cluster URL --watch` prints, look by look."""
+    process = subprocess.Popen([BINARY, "cluster", url, "--json", "--watch=1"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               stdin=subprocess.DEVNULL, text=True)
+    try:
+        yield map(json.loads, process.stdout)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
 @pytest.fixture(scope="module")
 def live(tmp_path_factory, cluster_home):
     """A real cluster for all tests of the module; its workers and its master come and go."""
@@ -161,9 +174,7 @@ def test_a_lost_worker_is_dead(live, watch):
     assert cluster["totals"]["workers"] == len(states) and cluster["totals"]["cores"] == 1
 
 
-@pytest.mark.every_cluster
-def test_a_master_that_was_away_is_found_again(live, watch):
-    server = watch({"main": live.url})
+def lose_and_find_master(live, server):
     last = wait_watched(server, "main", lambda c: c["reachable"])
     live.masters[0].kill()
     lost = wait_watched(server, "main", lambda c: not c["reachable"])
@@ -181,6 +192,15 @@ def test_a_master_that_was_away_is_found_again(live, watch):
     live.masters[0].start()
     wait_watched(server, "main", lambda c: c["reachable"] and c["totals"]["workersAlive"] == 1, 120)
     assert "a cluster cannot be reached" in server.stderr() and "a cluster is reached" in server.stderr()
+
+
+@pytest.mark.every_cluster
+def test_a_master_that_was_away_is_found_again(live, watch):
+    server = watch({"main": live.url})
+    with watching(live.url) as looks:
+        assert next(looks)["reachable"]
+        lose_and_find_master(live, server)
+        assert next(look for look in looks if look["reachable"] and look["totals"]["workersAlive"] == 1)
 
 
 def test_a_cluster_with_a_secret(tmp_path, cluster_home, watch):
@@ -380,10 +400,6 @@ def test_wrong_command_lines_do_nothing(words, said):
 
 
 def test_watching_prints_one_object_per_line(live):
-    process = subprocess.Popen([BINARY, "cluster", live.url, "--json", "--watch=1"], stdout=subprocess.PIPE, text=True)
-    try:
-        seen = [json.loads(process.stdout.readline()) for _ in range(3)]
-    finally:
-        process.kill()
-        process.wait()
+    with watching(live.url) as looks:
+        seen = [next(looks) for _ in range(3)]
     assert all(c["reachable"] for c in seen) and len({c["checkedAt"] for c in seen}) == 3
