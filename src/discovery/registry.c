@@ -402,25 +402,29 @@ struct loading {
     struct err err;
 };
 
+static enum err_code load(struct registry_entry *e, const struct store_offer *row, struct offer_moment at,
+                          struct err *err)
+{
+    e->offer->version = row->version;
+    e->offer->updated_ms = row->updated_ms;
+    e->to_save = true;
+    enum err_code rc = offer_read_units(e->offer, row->units, at, err);
+    if (rc == ERR_OK)
+        rc = expire_overdue(e, at, err);
+    if (rc != ERR_OK)
+        return rc;
+    buf_init(&e->json, OFFER_JSON_MAX);
+    offer_write_json(&e->json, e->offer, NULL);
+    return buf_check(&e->json, err);
+}
+
 static bool on_offer(const struct store_offer *row, void *arg)
 {
     struct loading *l = arg;
-    struct registry_entry *e = NULL;
     enum err_code rc = offer_check_name("an offer", row->name, &l->err);
-    if (rc == ERR_OK && (e = need_entry(l->registry, row->name)) == NULL)
-        rc = err_set(&l->err, ERR_NOMEM, "out of memory");
     if (rc == ERR_OK) {
-        e->offer->version = row->version;
-        e->offer->updated_ms = row->updated_ms;
-        e->to_save = true;
-        rc = offer_read_units(e->offer, row->units, l->at, &l->err);
-    }
-    if (rc == ERR_OK)
-        rc = expire_overdue(e, l->at, &l->err);
-    if (rc == ERR_OK) {
-        buf_init(&e->json, OFFER_JSON_MAX);
-        offer_write_json(&e->json, e->offer, NULL);
-        rc = buf_check(&e->json, &l->err);
+        struct registry_entry *e = need_entry(l->registry, row->name);
+        rc = e != NULL ? load(e, row, l->at, &l->err) : err_set(&l->err, ERR_NOMEM, "out of memory");
     }
     if (rc != ERR_OK)
         (void)err_wrap(&l->err, "reading offer '%.64s'", row->name);
