@@ -240,7 +240,8 @@ static void on_state(const struct rpc_answer *answer, void *arg)
     struct member *member = arg;
     struct masters *m = member->masters;
     member->is_hunted = false;
-    masters_note(member, answer);
+    if (m->leader == NULL || m->leader == member || answer->result != RPC_VALUE)
+        masters_note(member, answer); /* otherwise somebody else was faster */
     end_hopeless(m);
     if (m->is_freed)
         return;

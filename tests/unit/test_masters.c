@@ -295,6 +295,17 @@ static void the_leader_is_found_and_remembered(void **state)
     assert_string_equal(masters_url(rig.masters), rig.url);
 }
 
+static void the_first_of_two_leaders_stays(void **state)
+{
+    (void)state;
+    rig.status[0] = "ALIVE";
+    assert_heard(hear(0, &driver_status, LONG_MS), RPC_VALUE, "");
+    FAKE_UNTIL(&rig.loop, rig.fakes[0].n_asked > 0 && rig.fakes[1].n_asked > 0);
+    for (unsigned i = 1; i < 6; i++)
+        assert_heard(hear(i, &driver_status, LONG_MS), RPC_VALUE, "");
+    assert_true(rig.n_acted[0] == 0 || rig.n_acted[1] == 0);
+}
+
 static void a_leader_that_comes_later_is_waited_for(void **state)
 {
     (void)state;
@@ -562,6 +573,7 @@ int main(void)
         TEST(urls_are_checked),
         TEST(the_only_master_is_asked_at_once),
         TEST(the_leader_is_found_and_remembered),
+        TEST(the_first_of_two_leaders_stays),
         TEST(a_leader_that_comes_later_is_waited_for),
         TEST(a_leader_that_stands_by_is_left),
         TEST(a_leader_that_dies_is_followed),
