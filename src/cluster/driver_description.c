@@ -199,6 +199,8 @@ static enum err_code add_java_options(struct description *d, struct err *err)
         return no_memory(err);
     for (size_t i = 0; i < d->conf.n; i++) {
         const struct strmap_entry *e = &d->conf.items[i];
+        if (strcmp(e->key, "spark.authenticate.secret") == 0)
+            continue; /* a worker would take it out again; and the master shows options to whoever asks */
         if (str_starts(e->key, "spark.") && strlist_addf(&d->java_options, "-D%s=%s", e->key, e->value) != 0)
             return no_memory(err);
     }

@@ -466,6 +466,17 @@ static void on_submitted(const struct rpc_answer *answer, void *arg)
     }
 }
 
+/* A driver must know that its cluster wants a secret. The secret itself its worker gives it. */
+static int demand_secret(struct driver *d)
+{
+    static const char key[] = "spark.authenticate";
+    if (strmap_get(&d->description.conf, key) != NULL)
+        return 0;
+    return strlist_addf(&d->description.java_options, "-D%s=true", key) != 0
+               ? -1
+               : strmap_set(&d->description.conf, key, "true");
+}
+
 static void submit(struct driver *d)
 {
     if (d->kill_wanted) {
@@ -488,7 +499,8 @@ static void submit(struct driver *d)
         }
         scala = masters_scala(masters);
     }
-    if (scala != NULL && strmap_set(&d->description.environment, "SPARK_SCALA_VERSION", scala) != 0) {
+    if ((scala != NULL && strmap_set(&d->description.environment, "SPARK_SCALA_VERSION", scala) != 0) ||
+        (masters_has_secret(masters) && demand_secret(d) != 0)) {
         in_trouble(d, "out of memory");
         return;
     }

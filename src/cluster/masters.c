@@ -461,6 +461,7 @@ static bool fill(struct masters *m, const struct masters_options *options, const
 {
     m->loop = options->loop;
     m->url = mem_strdup(options->url);
+    m->has_secret = options->secret != NULL && options->secret[0] != '\0';
     bool is_made = m->url != NULL;
     for (size_t i = 0; i < n && is_made; i++)
         is_made = add_member(m, &places[i], options->secret);
@@ -535,4 +536,9 @@ const char *masters_version(const struct masters *m)
 const char *masters_scala(const struct masters *m)
 {
     return m->leader != NULL ? rpc_node_scala(m->leader->node) : NULL;
+}
+
+bool masters_has_secret(const struct masters *m)
+{
+    return m->has_secret;
 }

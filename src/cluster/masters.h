@@ -46,6 +46,8 @@ const char *masters_leader_host(const struct masters *m);
 const char *masters_version(const struct masters *m);
 /* See rpc_node_scala(), of the leader. */
 const char *masters_scala(const struct masters *m);
+/* True when it was made with a secret. */
+bool masters_has_secret(const struct masters *m);
 
 /* Asks the leader; the callback comes once, within timeout_ms. When no leader was found the answer is the one
  * that tells most, and its words name each master with its trouble: "no master of spark://… is alive: a:7077

@@ -37,6 +37,7 @@ typedef void masters_surveyed_cb(json_t *array, void *arg);
 struct masters {
     uv_loop_t *loop;
     char *url;
+    bool has_secret;
     struct member members[MASTERS_MAX];
     size_t n;
     struct member *leader; /* NULL: none is known */

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from cluster import Cluster, ZooKeeper
-from harness import BINARY, PROGRAMS, cluster_homes, program, until
+from harness import BINARY, PROGRAMS, cluster_homes, free_port, program, until
 from relay import Relay
 
 pytestmark = pytest.mark.spark
@@ -559,7 +559,8 @@ def test_a_master_that_forgot_the_driver_is_a_clear_end(make_cluster, server, tm
 @pytest.mark.parametrize("crypto", [False, True], ids=["sasl", "aes"])
 def test_a_cluster_with_a_secret_runs_what_brings_it(make_cluster, server, crypto):
     cluster = make_cluster(secret=SECRET, conf=AES if crypto else {}).start(cores=2, memory="2g")
-    made = server.submit(body(cluster.url, program("cluster_job.py"), conf={**cluster.conf}))
+    made = server.submit(body(cluster.url, program("cluster_job.py"),
+                              conf={"spark.authenticate.secret": SECRET, **(AES if crypto else {})}))
     ended = server.wait_end_of(made["id"], PATIENT)
     [driver] = cluster.drivers()
     assert ended["state"] == "success", (ended, cluster.output(driver, "stderr")[-3000:])
@@ -583,7 +584,7 @@ def test_the_secret_of_a_watched_cluster_comes_from_the_file(make_cluster, make_
     secrets.write_text(f"main:{SECRET}\n")
     secrets.chmod(0o600)
     server = make_hearth(settings(**{"clusters.watch": f"main={cluster.url}", "clusters.secrets_file": str(secrets)}), fake_java=True).start()
-    made = server.submit(body(cluster.url, program("cluster_job.py"), conf={"spark.authenticate": "true"}))
+    made = server.submit(body(cluster.url, program("cluster_job.py")))
     ended = server.wait_end_of(made["id"], PATIENT)
     [driver] = cluster.drivers()
     assert ended["state"] == "success", (ended, cluster.output(driver, "stderr")[-3000:])
@@ -611,6 +612,16 @@ def test_over_rest_when_it_is_configured(make_cluster, make_hearth, tmp_path):
         assert json.loads(said(cluster.output(job), "ARGS")) == ARGUMENTS
     finally:
         relay.close()
+
+
+def test_over_rest_when_rpc_is_refused(make_cluster, make_hearth, tmp_path):
+    cluster = make_cluster(rest=True).start()
+    server = make_hearth(settings(**{"clusters.rest_port": str(cluster.masters[0].rest_port)}), fake_java=True).start()
+    batch = Counted(server, cluster, tmp_path, master=f"spark://127.0.0.1:{free_port()}").submit()
+    driver = batch.wait_running()
+    server.restart()
+    assert server.batch(batch.id)["state"] == "running"
+    assert batch.ended_once() == driver
 
 
 def test_a_kill_over_rest(make_cluster, make_hearth, tmp_path):

@@ -131,6 +131,7 @@ static void settings_of_the_driver(void **state)
     conf(f, "spark.driver.extraClassPath", "/x/*:/y");
     conf(f, "spark.driver.extraLibraryPath", "/l");
     conf(f, "other.key", "stays here");
+    conf(f, "spark.authenticate.secret", "stays here, too");
     make(f);
     struct rpc_driver r = description_rpc(&f->d);
     assert_int_equal(r.memory_mib, 2048);
@@ -141,6 +142,7 @@ static void settings_of_the_driver(void **state)
     assert_int_equal(r.class_path->n, 2);
     assert_int_equal(r.library_path->n, 1);
     assert_false(strlist_has(r.java_options, "-Dother.key=stays here"));
+    assert_false(strlist_has(r.java_options, "-Dspark.authenticate.secret=stays here, too"));
 }
 
 static void what_cannot_run(void **state)

@@ -80,6 +80,12 @@ const char *masters_scala(const struct masters *m)
     return scala;
 }
 
+bool masters_has_secret(const struct masters *m)
+{
+    (void)m;
+    return false;
+}
+
 struct http_client *clusters_http(struct clusters *c)
 {
     return (struct http_client *)c;
