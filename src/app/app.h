@@ -236,7 +236,8 @@ void app_set_spark(struct app *app, const char *app_id, const char *ui_url);
 void app_set_trouble(struct app *app, const char *words);
 
 /* Kills it when it lives, waits for its end, and takes it off the lists; its record and output stay
- * until they are retired. done: that is on disk. A second caller waits for the same. */
+ * until they are retired. done: that is on disk. A second caller waits for the same. A driver on a cluster is
+ * not waited for: app_dismiss(). */
 void app_forget(struct app *app, app_done_cb *done, void *arg);
 
 #endif

@@ -113,6 +113,10 @@ static void on_forget_change(void *arg)
 
 void app_forget(struct app *app, app_done_cb *done, void *arg)
 {
+    if (app->token != NULL && !app_state_is_end(app->info.state)) {
+        app_dismiss(app, "deleted", done, arg); /* its cluster may not be there for days */
+        return;
+    }
     struct app_after *a = mem_calloc(1, sizeof *a);
     if (a == NULL) {
         struct err err;

@@ -487,8 +487,8 @@ static void no_failing_allocation_leaks(void **state)
         "{\"t\":\"context\",\"seq\":2,\"appId\":\"a\",\"ui\":\"u\",\"version\":\"v\",\"scala\":\"s\"}",
         "{\"t\":\"jvm_exit\",\"seq\":9,\"exit\":1,\"lines\":[\"a\",\"b\"],\"files\":[\"c\"]}",
         "{\"t\":\"result\",\"seq\":5,\"id\":3,\"state\":\"available\",\"output\":" OUTPUT_OK ",\"at\":9}",
-        "{\"t\":\"job_result\",\"seq\":7,\"id\":1,\"ok\":true,\"cancelled\":false,\"result\":\"\",\"error\":"
-        "\"\",\"at\":9}",
+        ("{\"t\":\"job_result\",\"seq\":7,\"id\":1,\"ok\":true,\"cancelled\":false,\"result\":\"\",\"error\":"
+         "\"\",\"at\":9}"),
     };
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         enum err_code rc = ERR_NOMEM;
