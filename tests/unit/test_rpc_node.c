@@ -169,6 +169,24 @@ static void answers_are_matched_by_id_and_strays_are_skipped(void **state)
     assert_int_equal(rig.fake.n_connections, 1);
 }
 
+/* A state that came again is the same value: nothing was read anew. */
+static void the_same_state_is_read_once(void **state)
+{
+    (void)state;
+    rig.fake.state = "master-state-idle.response";
+    const json_t *first = hear(0, &master_state, LONG_MS)->value;
+    assert_non_null(json_object_get(first, "workers"));
+    assert_ptr_equal(hear(1, &master_state, LONG_MS)->value, first);
+    rig.fake.answer = rig.fake.state;
+    assert_ptr_not_equal(hear(2, &driver_status, LONG_MS)->value, first);
+    rig.fake.state = "master-state-busy.response";
+    const json_t *other = hear(3, &master_state, LONG_MS)->value;
+    assert_ptr_not_equal(other, first);
+    assert_int_equal(json_array_size(json_object_get(other, "activeDrivers")), 1);
+    rig.fake.state = "master-state-idle.response";
+    assert_true(json_equal(hear(4, &master_state, LONG_MS)->value, first));
+}
+
 static void fail_softly(struct fake_peer *peer, const struct frame *frame)
 {
     static const char *const vectors[] = {"unknown-endpoint.response", "unsupported-message.response",
@@ -899,6 +917,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(nodes_of_both_scalas_are_understood),
         TEST(answers_are_matched_by_id_and_strays_are_skipped),
+        TEST(the_same_state_is_read_once),
         TEST(refusals_leave_the_connection_usable),
         TEST(all_requests_profit_from_a_lesson),
         TEST(lessons_come_to_an_end),
