@@ -20,6 +20,8 @@ enum {
     LOOK_MAX_MS = 10000,
     LOOK_MIN_MS = 1000,
     FIRST_LOOKS_MS = 5000, /* the longest time over which they are spread */
+    EXPECT_MS = 30000,
+    EXPECT_PERIOD_MS = 500,
     GROUP_IDLE_MS = 10 * 60 * 1000,
     GROUPS_MAX = 1000,
 };
@@ -38,7 +40,8 @@ struct cluster {
     struct watch *watch;
     struct masters *masters;
     uv_timer_t timer;
-    int64_t began_ms; /* the look under way; monotonic, as the loop counts */
+    int64_t began_ms;        /* the last look; monotonic, as the loop counts */
+    int64_t expect_until_ms; /* by the same clock */
     struct look *look;
     struct look_memory memory;
     json_t *masters_seen;
@@ -189,10 +192,24 @@ static void on_time(uv_timer_t *timer)
         schedule(c); /* memory is short: the next time */
 }
 
+static int64_t period_of(const struct cluster *c, int64_t now_ms)
+{
+    bool hurries = now_ms < c->expect_until_ms && c->watch->period_ms > EXPECT_PERIOD_MS;
+    return hurries ? EXPECT_PERIOD_MS : c->watch->period_ms;
+}
+
 static void schedule(struct cluster *c)
 {
-    int64_t due_ms = c->began_ms + c->watch->period_ms - (int64_t)uv_now(c->clusters->loop);
+    int64_t now_ms = (int64_t)uv_now(c->clusters->loop);
+    int64_t due_ms = c->began_ms + period_of(c, now_ms) - now_ms;
     (void)uv_timer_start(&c->timer, on_time, (uint64_t)(due_ms > 0 ? due_ms : 0), 0);
+}
+
+void cluster_expect_change(struct cluster *c)
+{
+    c->expect_until_ms = (int64_t)uv_now(c->clusters->loop) + EXPECT_MS;
+    if (c->look == NULL)
+        schedule(c);
 }
 
 static void start_watching(struct clusters *c)

@@ -46,10 +46,12 @@ struct cluster *clusters_find(struct clusters *c, const char *name);
 struct cluster *clusters_find_url(struct clusters *c, const char *url); /* a watched one; or NULL */
 
 const char *cluster_name(const struct cluster *c);
-struct masters *cluster_masters(const struct cluster *c);
+struct masters *cluster_masters(const struct cluster *c); /* NULL after clusters_stop() */
 /* What is known, as the JSON object of docs/rest.md "Clusters" (new reference, the caller's; NULL: no
  * memory). */
 json_t *cluster_json(const struct cluster *c, bool with_details);
+/* Something was ordered that will show soon: it is looked at twice a second for half a minute. */
+void cluster_expect_change(struct cluster *c);
 /* True when its leader answered last time it was asked. */
 bool cluster_reachable(const struct cluster *c);
 const char *cluster_leader_host(const struct cluster *c); /* NULL: none known */

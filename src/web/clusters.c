@@ -126,6 +126,8 @@ static void on_killed(const struct cluster_kill_answer *answer, void *arg)
     if (answer->outcome == CLUSTER_KILL_FAILED)
         log_warn("a driver could not be killed", LOG_S("cluster", cluster_name(k->cluster)),
                  LOG_S("driver", http_param(k->request, 1)), LOG_S("why", answer->words));
+    if (answer->outcome == CLUSTER_KILL_ORDERED)
+        cluster_expect_change(k->cluster);
     reply_msg(k->request, status_of(answer->outcome), answer->words);
     drop(k);
 }

@@ -134,7 +134,8 @@ def launch_driver(cluster):
 
 @pytest.mark.every_cluster
 def test_drivers_are_shown_and_killed(live, watch):
-    server = watch({"main": live.url})
+    server = watch({"main": live.url}, period="1h")
+    wait_watched(server, "main", lambda c: c["reachable"])
     running, waiting = launch_driver(live), launch_driver(live)
     live.wait_driver(running, "RUNNING")
     drivers = {d["id"]: d for d in shown(live.url)["drivers"]}

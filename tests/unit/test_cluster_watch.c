@@ -452,6 +452,21 @@ static void a_long_period_has_looks_of_ten_seconds(void **state)
     world_close(&w);
 }
 
+static void what_is_expected_is_looked_for_at_once(void **state)
+{
+    (void)state;
+    struct world w;
+    world_open(&w, "main=spark://a:7077@1h", 100);
+    struct cluster *c = clusters_at(w.clusters, 0);
+    wait_surveys(&w, 1);
+    cluster_expect_change(c); /* a look under way is not disturbed */
+    answer_survey(bad_survey());
+    wait_surveys(&w, 2);
+    answer_survey(bad_survey());
+    wait_surveys(&w, 3);
+    world_close(&w);
+}
+
 static void stopping_in_the_middle_leaves_nothing(void **state)
 {
     (void)state;
@@ -611,6 +626,7 @@ int main(void)
         cmocka_unit_test(there_is_one_look_at_a_time),
         cmocka_unit_test(first_looks_are_spread),
         cmocka_unit_test(a_long_period_has_looks_of_ten_seconds),
+        cmocka_unit_test(what_is_expected_is_looked_for_at_once),
         cmocka_unit_test(stopping_in_the_middle_leaves_nothing),
         cmocka_unit_test(a_failing_allocation_spoils_one_look_at_most),
         cmocka_unit_test(opening_survives_every_failing_allocation),
