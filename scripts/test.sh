@@ -73,10 +73,12 @@ check scripts/fuzz.sh build-fuzz "${FUZZ_SECONDS:-20}"
 python=$(scripts/venv.sh) || exit 1
 section "the agent of sessions"
 run_pytest tests/agent -n 2 --dist loadfile
-section "end-to-end tests"
-end_to_end "$PWD/build/hearth"
-section "end-to-end tests, sanitized server"
-end_to_end "$PWD/build-asan/hearth" -m "not spark"
+section "end-to-end tests without Spark"
+end_to_end "$PWD/build/hearth" -m "not spark" -n 2 --dist loadfile
+section "end-to-end tests without Spark, sanitized server"
+end_to_end "$PWD/build-asan/hearth" -m "not spark" -n 2 --dist loadfile
+section "end-to-end tests with Spark"
+end_to_end "$PWD/build/hearth" -m spark
 
 section "done"
 echo "$passed passed, $failed failed"
