@@ -157,7 +157,7 @@ ARGUMENTS = ["", " ", "two words", "$HOME", "`id`", "a\\b", "*", '"double"', "'s
 @pytest.mark.every_cluster
 def test_a_python_program_runs_on_the_cluster(server, standing):
     known = set(standing.drivers())
-    made = server.submit(body(standing.url, program("cluster_job.py"), *ARGUMENTS, name="a job with blanks", driverMemory="600m",
+    made = server.submit(body(standing.url, program("cluster_job.py"), *ARGUMENTS, name=f"a job on {standing.folder.name}", driverMemory="600m",
                               driverCores=2, conf={"spark.e2e.word": "two words", "spark.e2e.fire": "火"}))
     assert made["state"] == "starting" and made["master"] == standing.url
     ended = server.wait_end_of(made["id"], PATIENT)
@@ -168,7 +168,7 @@ def test_a_python_program_runs_on_the_cluster(server, standing):
     assert said(output, "SUM") == "45"
     assert ended["appId"] == said(output, "APPLICATION")
     conf = json.loads(said(output, "CONF"))
-    assert conf["spark.app.name"] == "a job with blanks" and conf["spark.master"] == standing.url
+    assert conf["spark.app.name"] == f"a job on {standing.folder.name}" and conf["spark.master"] == standing.url
     assert conf["spark.submit.deployMode"] == "cluster"
     assert conf["spark.e2e.word"] == "two words" and conf["spark.e2e.fire"] == "火"
     assert 500 << 20 < int(said(output, "MEMORY")) <= 600 << 20, "the driver's real heap"
@@ -189,6 +189,21 @@ def test_a_jar_runs_on_the_cluster(server, standing, cluster_home, tmp_path):
     assert ended["state"] == "success", ended
     assert sum(len(part.read_text().splitlines()) for part in (tmp_path / "out").glob("part-*")) == 20
     assert ended["appId"].startswith("app-")
+
+
+@pytest.mark.every_cluster
+def test_files_and_python_libraries_are_delivered(server, standing, tmp_path):
+    (tmp_path / "delivered.py").write_text("WORD = 'brought'\n")
+    (tmp_path / "plain.txt").write_text("content")
+    known = set(standing.drivers())
+    made = server.submit(body(standing.url, program("uses_library.py"), "plain.txt", pyFiles=[str(tmp_path / "delivered.py")],
+                              files=[f"file:{tmp_path}/plain.txt"]))
+    ended = server.wait_end_of(made["id"], PATIENT)
+    [driver] = set(standing.drivers()) - known
+    output = standing.output(driver)
+    assert ended["state"] == "success", (ended, output, standing.output(driver, "stderr")[-3000:])
+    assert said(output, "library says") == "brought" and said(output, "file says") == "content"
+    assert server.wait_log(made["id"], "library says brought", 10), "its output is here, too, once it has ended"
 
 
 @pytest.mark.every_cluster
