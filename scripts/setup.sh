@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 
 packages="gcc meson ninja-build pkg-config libc6-dev libuv1-dev libmicrohttpd-dev libjansson-dev
     libyaml-dev uthash-dev libsqlite3-dev libcurl4-openssl-dev libedit-dev libssl-dev libcrypt-dev zlib1g-dev
-    libcmocka-dev python3 python3-pip"
+    libcmocka-dev tzdata python3 python3-pip"
 if [ "${1:-}" = test ]; then
     packages="$packages clang libclang-rt-dev valgrind python3-venv python3-pytest python3-requests
         python3-pytest-timeout python3-pytest-xdist procps sqlite3 iproute2 r-base-core libzookeeper-java"

@@ -385,12 +385,42 @@ static void write_year_run(struct buf *to, int from, int behind)
         buf_printf(to, "%d to %d", from, behind - 1);
 }
 
+/* The distance of the years when there are some, all equally far apart; else 0. *ret is the last of them. */
+static int year_step(const struct cron *c, int from, int *ret)
+{
+    int n = 1;
+    int last = from;
+    int step = find_year(c, from + 1, true) - from;
+    for (int next = from + step; next <= CRON_YEAR_MAX; next = find_year(c, next + 1, true), n++) {
+        if (next - last != step)
+            return 0;
+        last = next;
+    }
+    *ret = last;
+    return step > 1 && n > RUN_MIN ? step : 0;
+}
+
+static void write_stepped_years(struct buf *to, int from, int last, int step)
+{
+    buf_str(to, " in every ");
+    write_ordinal(to, step);
+    buf_printf(to, " year from %d", from);
+    if (last + step <= CRON_YEAR_MAX)
+        buf_printf(to, " to %d", last);
+}
+
 static void write_years(const struct cron *c, struct buf *to)
 {
+    int last = 0;
     int from = find_year(c, CRON_YEAR_MIN, true);
     int behind = find_year(c, from, false);
+    int step = year_step(c, from, &last);
     if (from == CRON_YEAR_MIN && behind > CRON_YEAR_MAX)
         return;
+    if (step != 0) {
+        write_stepped_years(to, from, last, step);
+        return;
+    }
     buf_str(to, from > CRON_YEAR_MAX ? " in no year to come" : " in ");
     while (from <= CRON_YEAR_MAX) {
         write_year_run(to, from, behind);

@@ -51,14 +51,19 @@ static void explain(struct cron_parser *p, const char *fmt, va_list ap)
     (void)vsnprintf(p->problem.reason, sizeof p->problem.reason, fmt, ap);
 }
 
+static void name_field(struct cron_parser *p)
+{
+    p->problem.field = p->forms[p->field].name;
+    p->problem.allowed = p->forms[p->field].allowed;
+}
+
 bool cron_refuse_field(struct cron_parser *p, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
     explain(p, fmt, ap);
     va_end(ap);
-    p->problem.field = p->forms[p->field].name;
-    p->problem.allowed = p->forms[p->field].allowed;
+    name_field(p);
     return false;
 }
 
@@ -68,8 +73,7 @@ bool cron_refuse(struct cron_parser *p, const char *fmt, ...)
     va_start(ap, fmt);
     explain(p, fmt, ap);
     va_end(ap);
-    p->problem.field = p->forms[p->field].name;
-    p->problem.allowed = p->forms[p->field].allowed;
+    name_field(p);
     (void)snprintf(p->problem.value, sizeof p->problem.value, "%s", p->item);
     return false;
 }
@@ -287,9 +291,11 @@ static void fill(const struct cron_parser *p, enum cron_day_rule rule, struct cr
 
 static void copy_in_capitals(const char *text, char *to)
 {
-    do
-        *to++ = *text >= 'a' && *text <= 'z' ? (char)(*text - 'a' + 'A') : *text;
-    while (*text++ != '\0');
+    size_t n = strlen(text);
+    memcpy(to, text, n + 1);
+    for (size_t i = 0; i < n; i++)
+        if (to[i] >= 'a' && to[i] <= 'z')
+            to[i] ^= 'a' ^ 'A';
 }
 
 static enum err_code report(const struct cron_problem *problem, struct err *err)

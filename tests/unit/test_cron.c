@@ -430,6 +430,11 @@ static void the_meaning_is_told_in_english(void **state)
         {"0 0 6 * 11-2 ? 2026,2028-2030", "At 06:00 every day in January, February, November and December in "
                                           "2026 and 2028 to 2030 in Europe/Rome"},
         {"0 0 6 * * ? 2030/1", "At 06:00 every day in 2030 and later in Europe/Rome"},
+        {"0 0 6 * * ? 2030/7", "At 06:00 every day in every 7th year from 2030 in Europe/Rome"},
+        {"0 0 6 * * ? 2030-2040/3", "At 06:00 every day in every 3rd year from 2030 to 2039 in Europe/Rome"},
+        {"0 0 6 * * ? 2030,2033,2034,2040",
+         "At 06:00 every day in 2030, 2033 to 2034 and 2040 in Europe/Rome"},
+        {"0 0 6 * * ? 2030,2033,2036", "At 06:00 every day in 2030, 2033 and 2036 in Europe/Rome"},
         {"0 0 6 * * ? ,", "At 06:00 every day in no year to come in Europe/Rome"},
         {"unix: 0 6 13 * 5", "At 06:00 on the 13th of the month and every Friday in Europe/Rome"},
         {"unix: 0 6 */15 * 5",
