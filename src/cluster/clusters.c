@@ -342,8 +342,11 @@ static enum err_code open_masters(struct clusters *c, struct cluster *cluster, s
 static enum err_code open_all(struct clusters *c, const struct settings *settings, struct err *err)
 {
     enum err_code rc = watch_list_read(settings, &c->watches, &c->n, err);
-    if (rc == ERR_OK && (c->list = mem_calloc(c->n + 1, sizeof *c->list)) == NULL)
-        rc = err_set(err, ERR_NOMEM, "out of memory");
+    if (rc != ERR_OK)
+        return rc;
+    c->list = mem_calloc(c->n + 1, sizeof *c->list);
+    if (c->list == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
     for (size_t i = 0; rc == ERR_OK && i < c->n; i++)
         rc = open_masters(c, &c->list[i], &c->watches[i], err);
     return rc;
