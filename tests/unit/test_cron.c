@@ -345,6 +345,18 @@ static void leap_days_are_found(void **state)
     check_next("0 0 0 L-30W * ?", "UTC", "2026-01-31T00:00:00Z", "2026-03-02T00:00:00Z");
 }
 
+/* The day before such a Saturday is a fire whatever the search comes from. */
+static void days_behind_the_end_of_a_month_fire_before_a_saturday(void **state)
+{
+    (void)state;
+    check_next("0 0 9 31W * ?", "UTC", "2027-03-31T09:00:00Z", "2027-04-30T09:00:00Z");
+    check_next("0 0 9 31W * ?", "UTC", "2026-03-31T09:00:00Z", "2026-05-29T09:00:00Z");
+    check_next("0 0 9 29W * ?", "UTC", "2025-02-10T00:00:00Z", "2025-02-28T09:00:00Z");
+    check_next("0 0 9 29W * ?", "UTC", "2025-01-29T09:00:00Z", "2025-02-28T09:00:00Z");
+    check_next("0 0 9 29W * ?", "UTC", "2026-01-29T09:00:00Z", "2026-03-30T09:00:00Z");
+    check_previous("0 0 9 29W * ?", "UTC", "2025-03-28T09:00:00Z", "2025-02-28T09:00:00Z");
+}
+
 static void the_years_end(void **state)
 {
     (void)state;
@@ -527,6 +539,7 @@ int main(void)
         cmocka_unit_test(hours_that_come_twice_fire_the_second_time),
         cmocka_unit_test(the_rules_hold_far_in_the_future),
         cmocka_unit_test(leap_days_are_found),
+        cmocka_unit_test(days_behind_the_end_of_a_month_fire_before_a_saturday),
         cmocka_unit_test(the_years_end),
         cmocka_unit_test(what_never_fires_is_known_quickly),
         cmocka_unit_test(the_meaning_is_told_in_english),
