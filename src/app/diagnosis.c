@@ -121,7 +121,7 @@ static const char *root_cause(const struct strlist *lines, size_t trouble)
     static const char heading[] = "Caused by: ";
     const char *cause = NULL;
     for (size_t i = trouble; i < lines->n; i++)
-        if (str_starts(lines->items[i], heading))
+        if (strncmp(lines->items[i], heading, strlen(heading)) == 0)
             cause = lines->items[i] + strlen(heading);
     return cause;
 }

@@ -289,7 +289,7 @@ char *json_scan_text(struct json_slice string)
             to = put_utf8(to, read_code_point(&at, end));
         } else {
             const char *known = strchr(escapes, at[1]);
-            *to++ = known != NULL ? meanings[known - escapes] : at[1];
+            *to++ = (char)(known != NULL ? meanings[known - escapes] : at[1]);
             at += 2;
         }
     }

@@ -69,7 +69,7 @@ static struct zone *find_known(const char *name)
 static enum err_code keep(const char *name, const struct zone_changes *changes, const struct zone **ret,
                           struct err *err)
 {
-    assert(changes->n > 0);
+    assert(changes->n > 0 && changes->items != NULL);
     if (known.n >= ZONES_MAX)
         return err_set(err, ERR_BUSY, "more than %d time zones are in use", (int)ZONES_MAX);
     struct zone *z = mem_alloc(sizeof *z + changes->n * sizeof *changes->items);

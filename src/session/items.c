@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 #include <utlist.h>
@@ -164,7 +165,7 @@ static void evict(struct session *session, enum item_type type)
         struct item *older = item == session->items[type] ? NULL : item->prev;
         if (item->ended_on_disk &&
             (++kept > ENDED_KEPT || (item->output != NULL && strlen(item->output) > OUTPUT_KEPT))) {
-            DL_DELETE(session->items[type], item);
+            DL_DELETE(session->items[type], item); /* NOLINT: the last one's next alone is NULL */
             item_free(item);
         }
         item = older;
@@ -589,6 +590,7 @@ static void on_read(const struct err *err, const struct store_item *rows, size_t
 static void read_rows(struct sessions *s, const struct reading *wanted, int64_t from, int64_t size,
                       bool descending)
 {
+    assert(wanted->on_item != NULL || wanted->on_items != NULL);
     struct reading *r = mem_calloc(1, sizeof *r);
     if (r == NULL) {
         struct err err;
