@@ -425,6 +425,18 @@ def test_a_running_driver_is_followed_again_after_kill_9(make_hearth, standing, 
     assert batch.ended_once() == driver
 
 
+def test_a_driver_that_waits_for_a_worker_is_followed_and_killed_after_kill_9(make_hearth, standing, tmp_path):
+    server = make_hearth(settings(), fake_java=True).start()
+    batch = Counted(server, standing, tmp_path, driverCores=64).submit()
+    until(lambda: set(standing.drivers()) - batch.known, 30, "the driver on the master")
+    driver = batch.driver()
+    server.restart()
+    wait_words(server, batch.id, "worker")
+    assert server.batch(batch.id)["state"] == "starting" and batch.driver() == driver
+    assert server.delete(f"/batches/{batch.id}").status_code == 200
+    standing.wait_driver(driver, "KILLED", 30)
+
+
 @pytest.mark.parametrize("code, state", [(0, "success"), (1, "dead")])
 def test_an_end_that_no_server_saw_is_learnt_by_the_next(make_hearth, standing, tmp_path, code, state):
     server = make_hearth(settings(), fake_java=True).start()
@@ -472,6 +484,7 @@ def test_a_master_that_hangs_for_a_while_is_waited_for(make_cluster, make_hearth
 # -- workers die -----------------------------------------------------------------------------------
 
 
+@pytest.mark.every_cluster
 def test_a_supervised_driver_is_followed_under_its_new_id(make_cluster, server, tmp_path):
     cluster = make_cluster().start(workers=2)
     batch = Counted(server, cluster, tmp_path, conf={"spark.driver.supervise": "true"}).submit()
