@@ -145,6 +145,7 @@ class Hearth:
         self.process = None
         self.expected_errors = []
         self.fds_at_start = 0
+        self.fds_kept = 4  # so many more may be open in the end
         self.http = requests.Session()
         self.http.trust_env = False  # no proxies
 
@@ -335,7 +336,7 @@ class Hearth:
             self.delete_living()
             until(lambda: not self.drivers(), 15, lambda: f"drivers and guards to be gone: {self.drivers()}")
             self.http.close()
-            until(lambda: self.fds() <= self.fds_at_start + 4, 10,
+            until(lambda: self.fds() <= self.fds_at_start + self.fds_kept, 10,
                   lambda: f"open descriptors back to {self.fds_at_start}: {self.fds()} {self.open_files()}")
             self.stop()
         until(lambda: not self.processes(), 5, lambda: f"nothing left running: {self.processes()}")

@@ -44,7 +44,9 @@ def settings(**more):
 
 @pytest.fixture(scope="module")
 def server(module_hearth):
-    return module_hearth(settings(), fake_java=True)
+    server = module_hearth(settings(), fake_java=True)
+    server.fds_kept = 12  # connections to clusters and to pages of their workers stay open for the next question
+    return server
 
 
 @pytest.fixture
