@@ -230,11 +230,31 @@ static enum err_code make_command(struct description *d, const char *token, stru
     return add_java_options(d, err);
 }
 
+static enum err_code check_program(const struct spark_submission *submission, struct err *err)
+{
+    const char *file = submission->file;
+    if (file == NULL || *file == '\0')
+        return err_set(err, ERR_INVALID, "file is required");
+    if (str_ends(file, ".R") || str_ends(file, ".r"))
+        return err_set(
+            err, ERR_INVALID,
+            "file '%.200s': R programs cannot run in cluster deploy mode on a standalone cluster; use "
+            "deployMode client",
+            file);
+    if (submission->proxy_user != NULL)
+        return err_set(
+            err, ERR_INVALID,
+            "proxyUser '%.100s': a standalone cluster in cluster deploy mode cannot run a driver as "
+            "another user; use deployMode client",
+            submission->proxy_user);
+    return ERR_OK;
+}
+
 enum err_code description_make(const struct spark *spark, const struct spark_submission *submission,
                                const char *token, struct description *ret, struct err *err)
 {
     cleanup(description_clear) struct description d = {0};
-    enum err_code rc = driver_check(submission, err);
+    enum err_code rc = check_program(submission, err);
     if (rc == ERR_OK)
         rc = spark_complete_conf(spark, submission, &d.conf, err);
     if (rc == ERR_OK && ((d.jar_url = worker_url(submission->file)) == NULL ||
@@ -253,6 +273,12 @@ enum err_code description_make(const struct spark *spark, const struct spark_sub
     *ret = d;
     d = (struct description){0}; /* the caller's now */
     return ERR_OK;
+}
+
+enum err_code description_check(const struct spark_submission *submission, struct err *err)
+{
+    cleanup(description_clear) struct description d = {0};
+    return description_make(NULL, submission, "", &d, err);
 }
 
 struct rpc_driver description_rpc(const struct description *d)
@@ -281,5 +307,8 @@ int description_rest(const struct description *d, struct strmap *ret)
     cleanup(mem_freep) char *all =
         modules != NULL ? mem_printf("%s %s", modules, defaults != NULL ? defaults : "") : NULL;
     strlist_clear(&options);
-    return all == NULL || strmap_copy(ret, &d->conf) != 0 ? -1 : strmap_set(ret, key, all);
+    if (all == NULL || strmap_copy(ret, &d->conf) != 0)
+        return -1;
+    strmap_remove(ret, "spark.authenticate.secret"); /* not in the clear; its worker has it */
+    return strmap_set(ret, key, all);
 }

@@ -153,10 +153,28 @@ const json_t *overview_find_driver(const json_t *state, const char *token)
     return active != NULL ? active : newest(state, "completedDrivers", token);
 }
 
-const json_t *overview_find_app(const json_t *state, const char *token)
+static int64_t start_of(const json_t *state, const char *list, const char *id)
 {
-    const json_t *active = newest(state, "activeApps", token);
-    return active != NULL ? active : newest(state, "completedApps", token);
+    size_t i;
+    const json_t *entry;
+    json_array_foreach(json_object_get(state, list), i, entry)
+    {
+        const char *other = json_string_value(json_object_get(entry, "id"));
+        if (other != NULL && strcmp(other, id) == 0)
+            return json_integer_value(json_object_get(entry, "startTime"));
+    }
+    return 0;
+}
+
+const json_t *overview_find_app(const json_t *state, const char *token, const char *driver_id)
+{
+    int64_t start = start_of(state, "activeDrivers", driver_id);
+    if (start == 0)
+        start = start_of(state, "completedDrivers", driver_id);
+    const json_t *app = newest(state, "activeApps", token);
+    if (app == NULL)
+        app = newest(state, "completedApps", token);
+    return json_integer_value(json_object_get(app, "startTime")) >= start ? app : NULL;
 }
 
 const char *overview_worker_page(const json_t *state, const char *worker_id)

@@ -88,7 +88,8 @@ bool masters_has_secret(const struct masters *m)
 
 struct http_client *clusters_http(struct clusters *c)
 {
-    return (struct http_client *)c;
+    (void)c;
+    return (struct http_client *)questions;
 }
 
 struct cluster *clusters_find_url(struct clusters *c, const char *url)
@@ -459,6 +460,43 @@ static void a_lost_worker_is_told_from_a_driver_that_could_not_start(void **stat
     told(w, "ended id=d-2 state=ERROR worker=- app=-: could not be started on an unknown worker: E: no jar");
 }
 
+static void a_search_goes_on_after_trouble(void **state)
+{
+    struct world *w = *state;
+    begin(w, NULL, false);
+    give(RPC_SUBMIT_DRIVER, RPC_CLOSED, true, NULL);
+    later(w, 1100);
+    give(RPC_MASTER_STATE, RPC_UNREACHABLE, false, NULL);
+    later(w, 1);
+    later(w, 20000);
+    VALUE(RPC_MASTER_STATE, WITH_DRIVERS(ENTRY("d-7", "1")));
+    later(w, 1);
+    told(w, "accepted id=d-7");
+}
+
+static void a_master_that_throws_may_have_acted(void **state)
+{
+    struct world *w = *state;
+    begin(w, NULL, false);
+    give(RPC_SUBMIT_DRIVER, RPC_EXCEPTION, false, "{}");
+    later(w, 1100);
+    (void)text_of(RPC_MASTER_STATE);
+}
+
+static void its_status_is_asked_for_between_two_orders_to_kill(void **state)
+{
+    struct world *w = *state;
+    begin(w, "d-1", true);
+    VALUE(RPC_DRIVER_STATUS, STATUS("RUNNING", "null"));
+    driver_kill(w->driver);
+    later(w, 1);
+    give(RPC_KILL_DRIVER, RPC_LATE, false, NULL);
+    later(w, 60000);
+    VALUE(RPC_DRIVER_STATUS, STATUS("FINISHED", "null"));
+    later(w, 1);
+    told(w, "ended id=d-1 state=FINISHED");
+}
+
 static void trouble_is_told_once_over_and_tried_again(void **state)
 {
     struct world *w = *state;
@@ -625,6 +663,9 @@ int main(void)
         TEST(a_relaunched_driver_is_followed_under_its_new_id),
         TEST(a_forgotten_driver_ends_with_the_reason),
         TEST(a_lost_worker_is_told_from_a_driver_that_could_not_start),
+        TEST(a_search_goes_on_after_trouble),
+        TEST(a_master_that_throws_may_have_acted),
+        TEST(its_status_is_asked_for_between_two_orders_to_kill),
         TEST(trouble_is_told_once_over_and_tried_again),
         TEST(a_refusal_is_final),
         TEST(a_standby_is_no_refusal),
