@@ -327,7 +327,7 @@ enum err_code apps_submit(struct apps *apps, const struct app_request *request, 
     }
     enum err_code rc = app_place(app, request->submission, err);
     if (rc == ERR_OK)
-        rc = check_room(apps, app->info.memory, err);
+        rc = app->token != NULL ? ERR_OK : check_room(apps, app->info.memory, err);
     if (rc == ERR_OK)
         rc = app_fill(app, request, err);
     if (rc == ERR_OK) {

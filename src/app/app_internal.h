@@ -40,6 +40,7 @@ struct app {
     bool connected;        /* a SparkContext listens on the launcher link */
     char *token;           /* names its submission to a standalone cluster; NULL: its driver runs here */
     struct driver *driver; /* on that cluster, once there is something to follow */
+    bool in_trouble;       /* that cluster cannot be asked now */
     bool stop_wanted;
     unsigned kill_step;
     uv_timer_t *kill_timer;

@@ -242,6 +242,10 @@ void app_conclude_on_cluster(struct app *app, int exit_code, const char *verdict
         for (size_t i = 0; i < OUTPUT_STREAMS; i++)
             e->output[i] = output[i] != NULL ? mem_strdup(output[i]) : NULL;
     }
+    if (e != NULL && e->verdict == NULL) {
+        ending_free(e);
+        e = NULL;
+    }
     ending_start(app, e);
 }
 

@@ -53,13 +53,20 @@ static void set(char **field, const char *value)
         log_warn("out of memory for what a master tells of a driver");
 }
 
-static void explain(struct app *app, const char *words)
+/* True when that is something new. */
+static bool explain(struct app *app, const char *words)
 {
     if (app->info.reason == words ||
         (app->info.reason != NULL && words != NULL && strcmp(app->info.reason, words) == 0))
-        return;
+        return false;
     set(&app->info.reason, words);
-    if (words != NULL)
+    return true;
+}
+
+static void explain_waiting(struct app *app)
+{
+    static const char words[] = "waits on the cluster for a worker with enough free cores and memory";
+    if (app->info.state == APP_LAUNCHING && explain(app, words))
         app_note(app, words);
 }
 
@@ -76,8 +83,8 @@ static void on_state(struct app *app, const struct driver_event *event)
     if (runs && app->info.state == APP_LAUNCHING) {
         app->info.started_ms = clock_wall_ms();
         (void)app_move(app, APP_RUNNING, NULL); /* allowed by the table */
-    } else if (!runs && app->info.state == APP_LAUNCHING) {
-        explain(app, "waits on the cluster for a worker with enough free cores and memory");
+    } else if (event->state != NULL && strcmp(event->state, "SUBMITTED") == 0) {
+        explain_waiting(app);
     }
 }
 
@@ -95,6 +102,8 @@ static void on_end(struct app *app, const struct driver_event *event)
 static void on_accepted(struct app *app, const struct driver_event *event)
 {
     set(&app->info.driver_id, event->driver_id);
+    set(&app->info.app_id, NULL); /* a driver that was started again has another one */
+    set(&app->info.ui_url, NULL);
     set(&app->info.worker, NULL);
     set(&app->info.log_url, NULL);
     cleanup(mem_freep) char *words = mem_printf("the cluster has it as %s", event->driver_id);
@@ -104,13 +113,22 @@ static void on_accepted(struct app *app, const struct driver_event *event)
         app_note(app, words);
 }
 
-static void on_trouble(struct app *app, const char *words)
+/* The history has the beginning of a trouble, not each of its words. Who wants it stopped reads that as the
+ * reason. */
+static bool on_trouble(struct app *app, const struct driver_event *event)
 {
+    bool begins = event->words != NULL && !app->in_trouble;
+    app->in_trouble = event->words != NULL;
+    if (begins) {
+        log_warn("a cluster cannot be asked", LOG_I("id", app->info.id), LOG_S("why", event->words));
+        app_note(app, event->words);
+    }
     if (app->info.state != APP_LAUNCHING && app->info.state != APP_RUNNING)
-        return; /* the reason of a wish to stop stays */
-    if (words != NULL && app->info.reason == NULL)
-        log_warn("a cluster cannot be asked", LOG_I("id", app->info.id), LOG_S("why", words));
-    explain(app, words);
+        return begins;
+    bool changed = explain(app, event->words);
+    if (event->words == NULL && event->driver_id != NULL)
+        explain_waiting(app);
+    return changed || begins;
 }
 
 static void on_event(const struct driver_event *event, void *arg)
@@ -121,7 +139,10 @@ static void on_event(const struct driver_event *event, void *arg)
     case DRIVER_ENDED: on_end(app, event); return;
     case DRIVER_ACCEPTED: on_accepted(app, event); break;
     case DRIVER_STATE: on_state(app, event); break;
-    case DRIVER_TROUBLE: on_trouble(app, event->words); break;
+    case DRIVER_TROUBLE:
+        if (!on_trouble(app, event))
+            return;
+        break;
     }
     app_changed(app);
     app_persist(app, NULL, NULL);
@@ -174,7 +195,8 @@ static void on_submission(const struct err *err, const struct store_app *row, co
         app_refuse(app, why.msg);
     else if (rc == ERR_OK && app->stop_wanted)
         driver_kill(app->driver);
-    /* anything else is tried again by the tick */
+    else if (rc != ERR_OK && explain(app, why.msg)) /* and it is tried again by the tick */
+        app_changed(app);
 }
 
 void app_drive(struct app *app, bool again)

@@ -233,7 +233,7 @@ static json_t *main_class(const json_t *command)
     return json_is_string(wrapped) ? wrapped : NULL;
 }
 
-/* A URL without the user and password that it may hold. */
+/* A URL without what may be secret in it: user, password, and a query with a signature. */
 static json_t *public_url(const char *url)
 {
     if (url == NULL)
@@ -242,7 +242,8 @@ static json_t *public_url(const char *url)
     host = host != NULL ? host + strlen("://") : url;
     size_t authority = strcspn(host, "/?#");
     const char *at = host != url ? memrchr(host, '@', authority) : NULL;
-    return at != NULL ? json_sprintf("%.*s%s", (int)(host - url), url, at + 1) : json_string(url);
+    const char *rest = at != NULL ? at + 1 : host;
+    return json_sprintf("%.*s%.*s", (int)(host - url), url, (int)strcspn(rest, "?#"), rest);
 }
 
 /* "host:port" of a driver's worker. */

@@ -18,7 +18,8 @@
 #include <string.h>
 
 enum {
-    PAGE_MAX = 16 * 1024 * 1024, /* bytes */
+    PAGE_MAX = 4 * 1024 * 1024, /* bytes */
+    PAGE_VALUES_MAX = 200000,   /* each takes some hundred bytes of memory */
     PAGE_KEPT_MAX = 256 * 1024,
     PAGE_DEPTH = 32,
     PAGE_PATIENCE_MS = 3000, /* the rest is worth showing without it */
@@ -261,6 +262,16 @@ static void keep_page(struct look *look, const struct http_result *result)
     m->page = m->page_text != NULL ? json_incref(look->page) : NULL;
 }
 
+/* A text can hold many more values than it has bytes to spare; a real page has some dozens for each worker.
+ */
+static bool holds_too_much(const char *text, size_t len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++)
+        n += text[i] == ',' || text[i] == '{' || text[i] == '[';
+    return n > PAGE_VALUES_MAX;
+}
+
 /* False: it is none. */
 static bool take_page(struct look *look, const struct http_result *result)
 {
@@ -270,7 +281,8 @@ static bool take_page(struct look *look, const struct http_result *result)
         look->page = json_incref(m->page);
         return true;
     }
-    if (json_parse(result->body, result->len, PAGE_DEPTH, &page, NULL) != ERR_OK ||
+    if (holds_too_much(result->body, result->len) ||
+        json_parse(result->body, result->len, PAGE_DEPTH, &page, NULL) != ERR_OK ||
         !json_is_array(json_object_get(page, "workers"))) {
         json_decref(page);
         return false;

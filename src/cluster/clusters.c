@@ -68,6 +68,11 @@ struct clusters {
 
 /* ---- what is known ---- */
 
+bool cluster_was_asked(const struct cluster *c)
+{
+    return c->checked_ms != 0;
+}
+
 bool cluster_reachable(const struct cluster *c)
 {
     return c->checked_ms != 0 && c->trouble == NULL;
@@ -307,7 +312,7 @@ enum err_code clusters_masters(struct clusters *c, const char *url, const char *
                                struct err *err)
 {
     struct cluster *watched = clusters_find_url(c, url);
-    if (watched != NULL) {
+    if (watched != NULL && (secret == NULL || masters_has_secret(watched->masters))) {
         *ret = watched->masters;
         return ERR_OK;
     }

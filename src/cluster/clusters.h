@@ -35,7 +35,7 @@ void clusters_free(struct clusters *c); /* NULL is fine */
 /* The connections to a cluster that is named by its URL; a watched one with the same URL shares its own, with
  * its secret. The first use of another URL makes a group, which is dropped when nobody used it for ten
  * minutes; so the result is valid until control returns to the loop. ERR_INVALID: not a URL of masters.
- * `secret` counts for a URL that is not watched; NULL: none. */
+ * `secret` (NULL: none) counts for a URL that is not watched, or is watched without one. */
 enum err_code clusters_masters(struct clusters *c, const char *url, const char *secret, struct masters **ret,
                                struct err *err);
 struct http_client *clusters_http(struct clusters *c);
@@ -52,6 +52,8 @@ struct masters *cluster_masters(const struct cluster *c); /* NULL after clusters
 json_t *cluster_json(const struct cluster *c, bool with_details);
 /* Something was ordered that will show soon: it is looked at twice a second for half a minute. */
 void cluster_expect_change(struct cluster *c);
+/* True once it has been looked at, whatever that showed. */
+bool cluster_was_asked(const struct cluster *c);
 /* True when its leader answered last time it was asked. */
 bool cluster_reachable(const struct cluster *c);
 const char *cluster_leader_host(const struct cluster *c); /* NULL: none known */

@@ -144,7 +144,7 @@ static int show_direct(const struct options *o, const char *url)
     if (exit_code != ARGS_GO)
         return exit_code;
     exit_code = look_once(o, &d, true);
-    while (o->watch_s > 0) { /* until Ctrl-C; a master that is away comes back */
+    while (o->watch_s > 0 && ferror(stdout) == 0) { /* until Ctrl-C; a master that is away comes back */
         direct_pause(&d, o->watch_s * 1000);
         exit_code = look_once(o, &d, false);
     }
@@ -180,7 +180,7 @@ static int show_watched(const struct options *o, const char *name)
     if (client_new(&o->client, &c, &err) != ERR_OK)
         return client_give_up(NULL, usage.command, &err);
     int exit_code = ask_once(o, c, name, true);
-    while (o->watch_s > 0) {
+    while (o->watch_s > 0 && ferror(stdout) == 0) {
         (void)sleep((unsigned)o->watch_s);
         exit_code = ask_once(o, c, name, false);
     }

@@ -7,6 +7,7 @@
 #include "cmd/cmd.h"
 #include "cmd/table.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ int direct_open(struct direct *d, const struct usage *usage, const char *url, co
     struct err err = {0};
     char *secret = NULL;
     *d = (struct direct){0};
+    (void)signal(SIGPIPE, SIG_IGN); /* a master that goes away is an error code, not an end */
     if (secret_file != NULL && secret_read(secret_file, &secret, &err) != ERR_OK)
         return refuse(usage, &err);
     (void)uv_loop_init(&d->loop);

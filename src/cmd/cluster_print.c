@@ -121,13 +121,17 @@ static void print_head(const json_t *c)
     const char *name = answer_text(c, "name", NULL);
     const char *version = answer_text(c, "sparkVersion", NULL);
     bool reachable = json_is_true(json_object_get(c, "reachable"));
-    if (name != NULL)
-        (void)printf("%s  ", name);
+    if (name != NULL) {
+        table_print_text(stdout, name);
+        (void)fputs("  ", stdout);
+    }
     table_print_text(stdout, answer_text(c, "url", "?"));
     (void)printf("  %s", reachable                            ? "ALIVE"
                          : answer_get(c, "checkedAt") != NULL ? "UNREACHABLE"
                                                               : "NOT ASKED YET");
-    (void)printf(version != NULL ? "  Spark %s\n" : "\n", version);
+    (void)fputs(version != NULL ? "  Spark " : "", stdout);
+    table_print_text(stdout, version != NULL ? version : "");
+    (void)fputc('\n', stdout);
     print_line("trouble", answer_text(c, "trouble", NULL));
     if (!reachable && answer_get(c, "stateAt") != NULL) {
         show_duration(answer_int(c, "ageMs", -1), age);

@@ -254,11 +254,12 @@ static void set_lease(struct offer_unit *u, const struct offer_change *change, s
     renew(u, at);
 }
 
-static enum err_code add_unit(struct offer *o, const char *name, struct err *err)
+/* One place is always hearth's own. */
+static enum err_code add_unit(struct offer *o, const char *name, bool own, struct err *err)
 {
-    if (o->n == OFFER_UNITS_MAX)
+    if (!own && o->n + (offer_unit(o, OFFER_OWN_UNIT) == NULL) >= OFFER_UNITS_MAX)
         return err_set(err, ERR_BUSY, "offer '%s' has %d units already, which is the limit", o->name,
-                       OFFER_UNITS_MAX);
+                       OFFER_UNITS_MAX - 1);
     struct offer_unit *u = &o->units[o->n++];
     *u = (struct offer_unit){0};
     (void)snprintf(u->name, sizeof u->name, "%s", name);
@@ -271,7 +272,7 @@ static enum err_code put(struct offer *next, const struct offer_change *change, 
     size_t place = find_unit(next, change->unit);
     bool first = next->n == 0;
     outcome->created = place == next->n;
-    if (outcome->created && add_unit(next, change->unit, err) != ERR_OK)
+    if (outcome->created && add_unit(next, change->unit, change->own, err) != ERR_OK)
         return err->code;
     struct offer_unit *u = &next->units[place];
     struct offer_values before = u->values; /* borrows */

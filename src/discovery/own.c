@@ -88,7 +88,8 @@ static void tell_all(struct own *o, bool only_new)
     registry_each(o->discovery->registry, depart, o);
     for (size_t i = 0; o->clusters != NULL && i < clusters_count(o->clusters); i++) {
         const struct cluster *c = clusters_at(o->clusters, i);
-        if (!only_new || !is_offered(o, cluster_name(c)))
+        bool news = !only_new && cluster_was_asked(c); /* until then the unit stays as it was */
+        if (news || !is_offered(o, cluster_name(c)))
             tell(o, c);
     }
 }

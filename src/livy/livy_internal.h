@@ -112,7 +112,7 @@ const char *view_state_of_row(const struct store_app *row);
 void view_time(struct json_out *out, const char *key, int64_t wall_ms); /* null when 0 */
 /* NULL: whatever the view does not show. */
 const char *view_reason(const struct app_info *info, enum view view);
-void view_app_info(struct json_out *out, const struct app_info *info, const char *reason);
+void view_app_info(struct json_out *out, const struct app_info *info, enum view view);
 /* The last lines of a log that consists of two parts; `lines_in_first`: in which of them its lines stand. */
 void view_tail(struct json_out *out, const struct app_info *info, enum view view, bool lines_in_first);
 /* The keys about its life that hearth adds. */

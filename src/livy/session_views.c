@@ -55,7 +55,7 @@ void view_session_keys(struct livy *l, struct json_out *out, const struct app *a
     json_out_str(out, "proxyUser", info->proxy_user);
     json_out_str(out, "state", session_state_name(s.state));
     json_out_str(out, "kind", s.kind);
-    view_app_info(out, info, view_reason(info, view));
+    view_app_info(out, info, view);
     view_tail(out, info, view, false);
     if (keys == KEYS_OLDEST)
         return;

@@ -89,13 +89,14 @@ static void view_diagnosis(struct json_out *out, const struct app_info *info, en
     json_out_end_object(out);
 }
 
-void view_app_info(struct json_out *out, const struct app_info *info, const char *reason)
+void view_app_info(struct json_out *out, const struct app_info *info, enum view view)
 {
     char exit_code[16];
+    const char *reason = view_reason(info, view);
     (void)snprintf(exit_code, sizeof exit_code, "%d", info->diagnosis.exit_code);
     bool exited = app_state_is_end(info->state) && info->diagnosis.exit_code >= 0;
     json_out_object(out, "appInfo");
-    json_out_str(out, "driverLogUrl", info->log_url);
+    json_out_str(out, "driverLogUrl", view != VIEW_PUBLIC ? info->log_url : NULL);
     json_out_str(out, "sparkUiUrl", info->ui_url);
     json_out_null(out, "executorLogUrls");
     if (reason != NULL)
@@ -151,7 +152,7 @@ static void view_batch_keys(struct json_out *out, const struct app *app, enum vi
     json_out_str(out, "proxyUser", info->proxy_user);
     json_out_str(out, "state", batch_words[info->state]);
     json_out_str(out, "appId", info->app_id);
-    view_app_info(out, info, view_reason(info, view));
+    view_app_info(out, info, view);
     view_tail(out, info, view, true);
     json_out_str(out, "master", info->master);
     json_out_str(out, "file", info->file);

@@ -153,11 +153,19 @@ static bool is_variable_name(const char *name)
 
 /* ---- the submission ---- */
 
-/* What spark-submit sends of its own environment speaks of the client's machine. */
-static bool is_sparks_own(const char *name)
+/* What spark-submit sends of its own environment speaks of the client's machine; and what java and the loader
+ * read would go round the rules for conf and files. */
+static bool is_not_the_clients(const char *name)
 {
-    return str_starts(name, "SPARK_") || str_starts(name, "_SPARK_") || str_starts(name, "MESOS_") ||
-           str_starts(name, "HEARTH_");
+    static const char *const prefixes[] = {"SPARK_", "_SPARK_", "MESOS_", "HEARTH_", "LD_"};
+    static const char *const names[] = {"JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"};
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+        if (str_starts(name, prefixes[i]))
+            return true;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
 }
 
 static enum err_code take_environment(struct spark_submission *s, const struct strmap *environment,
@@ -169,7 +177,7 @@ static enum err_code take_environment(struct spark_submission *s, const struct s
             return err_set(err, ERR_INVALID,
                            "environmentVariables holds '%.100s'; a name has letters, digits and _ only",
                            e->key);
-        if (!is_sparks_own(e->key) && strmap_set(&s->env, e->key, e->value) != 0)
+        if (!is_not_the_clients(e->key) && strmap_set(&s->env, e->key, e->value) != 0)
             return no_memory(err);
     }
     return ERR_OK;

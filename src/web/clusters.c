@@ -61,6 +61,8 @@ static struct cluster *find(const struct cluster_door *d, struct http_request *r
     return c;
 }
 
+static const struct app_info nobodys = {0}; /* drivers of clusters have no owner that hearth knows */
+
 /* ---- reading ---- */
 
 static void list(struct http_request *r, void *arg)
@@ -76,20 +78,49 @@ static void list(struct http_request *r, void *arg)
     reply_json(r, json_pack("{s:o}", "clusters", all));
 }
 
+/* What a batch shows to its owner and those who may read logs only is no different on its cluster. */
+static json_t *without_programs(json_t *object)
+{
+    static const char *const hidden[] = {"trouble", "file", "mainClass"};
+    json_t *drivers = json_deep_copy(json_object_get(object, "drivers"));
+    size_t i;
+    json_t *driver;
+    json_array_foreach(drivers, i, driver)
+    {
+        for (size_t k = 0; k < sizeof hidden / sizeof *hidden; k++)
+            (void)json_object_set_new(driver, hidden[k], json_null()); /* replaces what is there */
+    }
+    if (drivers != NULL && json_object_set_new(object, "drivers", drivers) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
 static void get(struct http_request *r, void *arg)
 {
-    const struct cluster *c = find(arg, r);
-    if (c != NULL)
-        reply_json(r, cluster_json(c, true));
+    const struct cluster_door *d = arg;
+    const struct cluster *c = find(d, r);
+    const char *user = NULL;
+    struct err err = {0};
+    if (c == NULL)
+        return;
+    if (door_effective_user(d->options.door, r, &user, &err) != ERR_OK) {
+        reply_msg(r, 403, err.msg);
+        return;
+    }
+    json_t *object = cluster_json(c, true);
+    if (object != NULL && json_is_array(json_object_get(object, "drivers")) &&
+        !door_may_view(d->options.door, user, &nobodys))
+        object = without_programs(object);
+    reply_json(r, object);
 }
 
 /* ---- killing a driver ---- */
 
-/* Drivers of a cluster have no owner that hearth knows: with access control only those may end them who may
- * change every application. False: it was answered. */
+/* With access control only those may end drivers of clusters who may change every application. False: it was
+ * answered. */
 static bool may_kill(const struct door *door, struct http_request *r)
 {
-    static const struct app_info nobodys = {0};
     const char *user = NULL;
     struct err err = {0};
     if (door_effective_user(door, r, &user, &err) != ERR_OK) {
@@ -126,7 +157,7 @@ static void on_killed(const struct cluster_kill_answer *answer, void *arg)
     if (answer->outcome == CLUSTER_KILL_FAILED)
         log_warn("a driver could not be killed", LOG_S("cluster", cluster_name(k->cluster)),
                  LOG_S("driver", http_param(k->request, 1)), LOG_S("why", answer->words));
-    if (answer->outcome == CLUSTER_KILL_ORDERED)
+    if (answer->outcome == CLUSTER_KILL_ORDERED || answer->outcome == CLUSTER_KILL_ENDED)
         cluster_expect_change(k->cluster);
     reply_msg(k->request, status_of(answer->outcome), answer->words);
     drop(k);

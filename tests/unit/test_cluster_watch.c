@@ -72,6 +72,12 @@ const char *masters_url(const struct masters *m)
     return m->url;
 }
 
+bool masters_has_secret(const struct masters *m)
+{
+    (void)m;
+    return false;
+}
+
 const char *masters_leader_host(const struct masters *m)
 {
     (void)m;
@@ -548,8 +554,11 @@ static void masters_are_shared(void **state)
     struct masters *other = NULL;
     struct err err;
     world_open(&w, "main=spark://a,b:1", 60000);
-    assert_int_equal(clusters_masters(w.clusters, "spark://a:7077,b:1", "x", &watched, &err), ERR_OK);
+    assert_int_equal(clusters_masters(w.clusters, "spark://a:7077,b:1", NULL, &watched, &err), ERR_OK);
     assert_ptr_equal(watched, cluster_masters(clusters_at(w.clusters, 0)));
+    /* it is watched without a secret: whoever has one needs a connection of its own */
+    assert_int_equal(clusters_masters(w.clusters, "spark://a:7077,b:1", "x", &other, &err), ERR_OK);
+    assert_ptr_not_equal(other, watched);
     assert_int_equal(clusters_masters(w.clusters, "spark://b:1,a", NULL, &one, &err), ERR_OK);
     assert_ptr_not_equal(one, watched);
     assert_int_equal(clusters_masters(w.clusters, "spark://b:1,a:7077", NULL, &same, &err), ERR_OK);
