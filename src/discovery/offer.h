@@ -24,7 +24,7 @@
 
 enum {
     OFFER_NAME_MAX = 64,                /* bytes of the name of an offer or a unit */
-    OFFER_UNITS_MAX = 32,               /* in one offer */
+    OFFER_UNITS_MAX = 33,               /* in one offer, of which one place is hearth's own */
     OFFER_CONNECTION_STRING_MAX = 2048, /* bytes; sixteen masters fit */
     OFFER_ADDRESS_MAX = 255,            /* bytes; the longest host name */
     OFFER_TTL_MIN = 5,                  /* seconds of a lease */

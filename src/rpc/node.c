@@ -156,6 +156,8 @@ static void give_up(struct request *r, struct rpc_node *n)
     bool is_connected =
         r->connection != NULL || (n->connection != NULL && n->connection->phase != PHASE_CONNECTING);
     doubt_connection(r, n);
+    if (r->connection != NULL && !rpc_may_repeat(r->copy.message.kind))
+        connection_abandon(r->connection); /* or it may arrive when nobody reckons with it any more */
     if (is_connected)
         request_end(r, n, RPC_LATE, "did not answer within %s", limit);
     else

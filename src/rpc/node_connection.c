@@ -37,7 +37,8 @@ void connection_close(struct connection *c)
         c->node->connection = NULL;
     if (c->node->retired == c)
         c->node->retired = NULL;
-    uv_close((uv_handle_t *)&c->tcp, on_closed);
+    if (!c->is_reset || uv_tcp_close_reset(&c->tcp, on_closed) != 0)
+        uv_close((uv_handle_t *)&c->tcp, on_closed);
 }
 
 static void fail_waiting(struct rpc_node *n, enum rpc_result result, const char *words)
@@ -115,6 +116,13 @@ void connection_retire(struct connection *c)
         lose(n->retired, RPC_CLOSED, "was silent for too long");
     n->retired = c;
     n->connection = NULL;
+}
+
+void connection_abandon(struct connection *c)
+{
+    c->is_reset = true;
+    if (c == c->node->connection)
+        connection_retire(c);
 }
 
 /* ---- bytes out ---- */

@@ -77,6 +77,7 @@ struct connection {
     uint64_t n_accepted; /* bytes given to libuv */
     unsigned n_under_way;
     size_t unasked; /* bytes that came since the last answer that was waited for */
+    bool is_reset;  /* when it is closed, what the system has not sent yet is thrown away */
 };
 
 struct lookup {
@@ -138,6 +139,9 @@ void node_connect_is_late(struct rpc_node *n, int64_t now_ms);
 int64_t node_connect_due(const struct rpc_node *n);
 /* Nothing was heard on it for too long: what is asked from now on goes elsewhere. */
 void connection_retire(struct connection *c);
+/* A request on it was given up that must not be repeated: nothing of it may be sent later. It is closed when
+ * the others on it have been answered, and takes no new ones. */
+void connection_abandon(struct connection *c);
 /* May be called twice. */
 void connection_close(struct connection *c);
 /* It does not come to be open: ends all that wait for it. */
