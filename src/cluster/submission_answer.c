@@ -38,6 +38,9 @@ static bool keep_message(struct submission_server_reading *r)
     if (words == NULL)
         return true;
     words = skip_heading(words);
+    words += strspn(words, " \t\r\n");
+    if (*words == '\0')
+        return true; /* no words are no message */
     r->message = mem_strndup(words, strcspn(words, "\r\n"));
     r->answer.message = r->message;
     return r->message != NULL;
