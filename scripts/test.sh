@@ -77,8 +77,11 @@ section "end-to-end tests without Spark"
 end_to_end "$PWD/build/hearth" -m "not spark" -n 2 --dist loadfile
 section "end-to-end tests without Spark, sanitized server"
 end_to_end "$PWD/build-asan/hearth" -m "not spark" -n 2 --dist loadfile
+clusters=(tests/e2e/test_standalone.py tests/e2e/test_clusters.py tests/e2e/test_session_cluster.py)
+section "end-to-end tests with clusters of Spark"
+HEARTH_BIN=$PWD/build/hearth run_pytest "${clusters[@]}" -m spark -n 2
 section "end-to-end tests with Spark"
-end_to_end "$PWD/build/hearth" -m spark
+end_to_end "$PWD/build/hearth" -m spark "${clusters[@]/#/--ignore=}"
 
 section "done"
 echo "$passed passed, $failed failed"
