@@ -63,7 +63,8 @@ struct look_memory {
     json_t *final_drivers; /* DriverStatusResponse by driver id */
     char *page_text;       /* the page as it came last, when it is small; NULL: none */
     size_t page_len;
-    json_t *page; /* the same, read */
+    json_t *page;    /* the same, read */
+    int64_t page_ms; /* when it came (monotonic) */
     /* What `merged` was made of, besides the page: looks that see the same again give it again. */
     json_t *seen_state, *seen_drivers;
     json_t *merged;

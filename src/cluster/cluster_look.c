@@ -21,6 +21,7 @@ enum {
     PAGE_MAX = 4 * 1024 * 1024, /* bytes */
     PAGE_VALUES_MAX = 200000,   /* each takes some hundred bytes of memory */
     PAGE_KEPT_MAX = 256 * 1024,
+    PAGE_FRESH_MS = 3000,
     PAGE_DEPTH = 32,
     PAGE_PATIENCE_MS = 3000, /* the rest is worth showing without it */
     DRIVERS_PER_LOOK = 256,  /* the newest; others are asked for at the next look */
@@ -277,6 +278,7 @@ static bool take_page(struct look *look, const struct http_result *result)
 {
     struct look_memory *m = look->options.memory;
     json_t *page = NULL;
+    m->page_ms = clock_mono_ms();
     if (is_same_page(m, result)) {
         look->page = json_incref(m->page);
         return true;
@@ -313,8 +315,20 @@ static void on_page(const struct http_result *result, void *arg)
     release(look);
 }
 
+/* While the master tells nothing new its page hardly does: looks that follow closely do without a new one. */
+static bool has_fresh_page(const struct look *look)
+{
+    const struct look_memory *m = look->options.memory;
+    return m->page != NULL && m->seen_state != NULL && clock_mono_ms() - m->page_ms < PAGE_FRESH_MS &&
+           json_equal(leader_state(look), m->seen_state);
+}
+
 static void ask_page(struct look *look)
 {
+    if (has_fresh_page(look)) {
+        look->page = json_incref(look->options.memory->page);
+        return;
+    }
     const char *web_ui = look->options.memory->web_ui;
     cleanup(mem_freep) char *url = web_ui != NULL ? mem_printf("%s/json/", web_ui) : NULL;
     if (url == NULL || look->options.http == NULL)

@@ -19,8 +19,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- the played parts ---- */
+
+static int64_t skipped_ms; /* by which the test is ahead of time */
+
+static int64_t read_ms(clockid_t id)
+{
+    struct timespec ts;
+    (void)clock_gettime(id, &ts);
+    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+int64_t clock_mono_ms(void)
+{
+    return read_ms(CLOCK_MONOTONIC) + skipped_ms;
+}
+
+int64_t clock_wall_ms(void)
+{
+    return read_ms(CLOCK_REALTIME);
+}
+
+void clock_format(int64_t wall_ms, char out[CLOCK_TEXT_MAX])
+{
+    (void)snprintf(out, CLOCK_TEXT_MAX, "%lld", (long long)wall_ms);
+}
+
+enum { PAGE_AGES_MS = 3000 };
 
 enum { QUESTIONS_MAX = 32, PATIENCE_MS = 20000 };
 
@@ -280,6 +307,7 @@ static void wait_surveys(struct world *w, size_t n)
 {
     while (n_surveys < n)
         (void)uv_run(&w->loop, UV_RUN_ONCE);
+    skipped_ms += PAGE_AGES_MS; /* what the last look has read is old */
 }
 
 /* Answers all of a first look. */
@@ -343,6 +371,24 @@ static void the_next_look_asks_only_for_what_may_have_changed(void **state)
     answer_survey(good_survey());
     assert_int_equal(n_questions, 0);
     answer_page(200, page);
+    world_close(&w);
+}
+
+static void a_look_that_follows_closely_does_without_a_page(void **state)
+{
+    (void)state;
+    struct world w;
+    world_open(&w, "main=spark://a:7077", 100);
+    wait_surveys(&w, 1);
+    answer_whole_look();
+    wait_surveys(&w, 2);
+    skipped_ms -= PAGE_AGES_MS;
+    answer_survey(good_survey());
+    assert_false(call.open);
+    answer_value(RPC_DRIVER_STATUS, "d1", status("RUNNING"));
+    json_t *o = cluster_json(clusters_at(w.clusters, 0), true);
+    assert_string_equal(text_of(o, "workers", 0, "state"), "ALIVE");
+    json_decref(o);
     world_close(&w);
 }
 
@@ -630,6 +676,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_look_asks_for_all_and_keeps_it),
         cmocka_unit_test(the_next_look_asks_only_for_what_may_have_changed),
+        cmocka_unit_test(a_look_that_follows_closely_does_without_a_page),
         cmocka_unit_test(a_page_that_is_none_is_looked_for_again),
         cmocka_unit_test(what_cannot_be_reached_keeps_its_last_state),
         cmocka_unit_test(there_is_one_look_at_a_time),
