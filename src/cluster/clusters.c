@@ -126,8 +126,8 @@ static bool keep_state(struct cluster *c, const struct look_result *result)
     c->rest_port = result->rest_port;
     if (same)
         return false;
-    if (mem_set_str(&c->leader, result->leader) != 0 ||
-        mem_set_str(&c->leader_host, masters_leader_host(c->masters)) != 0)
+    if (mem_set_str(&c->leader_host, masters_leader_host(c->masters)) != 0 ||
+        mem_set_str(&c->leader, result->leader) != 0) /* without it the next look is news again */
         log_warn("out of memory", LOG_S("cluster", c->watch->name));
     return true;
 }

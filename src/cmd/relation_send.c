@@ -172,7 +172,8 @@ static int fetch(struct client *c, const char *name, json_t **ret)
     if (rc == ERR_OK)
         return ARGS_GO;
     int exit_code = client_give_up(c, publish_usage.command, &err);
-    return rc == ERR_NOT_FOUND ? ARGS_GO : exit_code;
+    bool is_offers_server = strstr(err.msg, "is not known") != NULL; /* its words, not any other 404 */
+    return rc == ERR_NOT_FOUND && is_offers_server ? ARGS_GO : exit_code;
 }
 
 int cmd_relation_publish(int argc, char **argv)

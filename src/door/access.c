@@ -49,6 +49,7 @@ static enum err_code read_users(struct access *a, const char *path, struct err *
     int number = 0;
     for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
         number++;
+        line[strcspn(line, "\r")] = '\0'; /* as some editors end a line */
         char *colon = strchr(line, ':');
         if (line[0] == '\0' || line[0] == '#')
             continue;
