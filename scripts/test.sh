@@ -2,7 +2,7 @@
 # All tests, behind `make test`: unit tests, the same under AddressSanitizer and UBSan, fuzzers for a
 # short while, the agent of sessions alone, end-to-end tests on two versions of Spark. The last line counts them.
 #
-#   FUZZ_SECONDS   for each fuzzer (default 20)
+#   FUZZ_SECONDS   for each fuzzer (default 10)
 set -u
 cd "$(dirname "$0")/.." || exit 1
 scripts/setup.sh test || exit 1
@@ -67,8 +67,8 @@ unit_tests build
 section "unit tests, sanitized"
 unit_tests build-asan
 
-section "fuzzers, ${FUZZ_SECONDS:-20} s each"
-check scripts/fuzz.sh build-fuzz "${FUZZ_SECONDS:-20}"
+section "fuzzers, ${FUZZ_SECONDS:-10} s each"
+check scripts/fuzz.sh build-fuzz "${FUZZ_SECONDS:-10}"
 
 python=$(scripts/venv.sh) || exit 1
 section "the agent of sessions"
