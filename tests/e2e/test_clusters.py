@@ -122,7 +122,9 @@ def test_a_watched_cluster_is_listed_and_shown_by_name(live, watch):
 def launch_driver(cluster):
     """Submits a program that waits for ever, with Spark's own client; its driver's id."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_", "HEARTH_"))}
-    environment.update(SPARK_LOCAL_IP="127.0.0.1", SPARK_SUBMIT_OPTS="-Dspark.shuffle.service.port=0")
+    # Any free port, told to the client and, since it sends its environment, to the driver, too.
+    environment.update(SPARK_LOCAL_IP="127.0.0.1", SPARK_SUBMIT_OPTS="-Dspark.shuffle.service.port=0",
+                       JAVA_TOOL_OPTIONS="-Dspark.shuffle.service.port=0")
     before = set(cluster.drivers())
     jar = next((cluster.spark_home / "jars").glob("commons-lang3-*.jar"))
     subprocess.run([cluster.spark_home / "bin" / "spark-class", "org.apache.spark.deploy.Client", "--memory", "256m", "launch",

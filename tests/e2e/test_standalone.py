@@ -42,11 +42,24 @@ def settings(**more):
     return {"spark.local_dirs": ",".join(folders), **more}
 
 
+FDS_KEPT = 12  # connections to clusters and to pages of their workers stay open for the next question
+
+
 @pytest.fixture(scope="module")
 def server(module_hearth):
     server = module_hearth(settings(), fake_java=True)
-    server.fds_kept = 12  # connections to clusters and to pages of their workers stay open for the next question
+    server.fds_kept = FDS_KEPT
     return server
+
+
+@pytest.fixture
+def make_hearth(make_hearth):
+    def make(*arguments, **options):
+        server = make_hearth(*arguments, **options)
+        server.fds_kept = FDS_KEPT
+        return server
+
+    return make
 
 
 @pytest.fixture
