@@ -31,7 +31,7 @@ run_meson() { # build folder, names; leaves ok, bad and the names of those that 
     meson test -C "$build" --no-rebuild --print-errorlogs "$@" | tee "$build/unit.log" | grep -Ev '^ *[0-9]+/[0-9]+ .* OK '
     ok=$(sed -n 's/^Ok: *//p' "$build/unit.log")
     bad=$(awk '/^(Fail|Timeout|Unexpected Pass):/ { n += $NF } END { print n + 0 }' "$build/unit.log")
-    names=$(awk '$3 == "FAIL" || $3 == "TIMEOUT" { print $2 }' "$build/unit.log")
+    names=$(awk '$3 == "FAIL" || $3 == "TIMEOUT" { print $2 }' "$build/unit.log" | sort -u)
 }
 unit_tests() { # build folder; as with pytest, what fails is tried once more alone
     local ok bad names
