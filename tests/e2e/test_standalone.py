@@ -53,7 +53,7 @@ def server(module_hearth):
 
 
 @pytest.fixture
-def make_hearth(make_hearth):
+def make_hearth(make_hearth, spark_home):  # its parameter is not found through a fixture of the same name
     def make(*arguments, **options):
         server = make_hearth(*arguments, **options)
         server.fds_kept = FDS_KEPT
