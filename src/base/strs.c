@@ -167,6 +167,11 @@ int strmap_copy(struct strmap *to, const struct strmap *from)
     return 0;
 }
 
+bool str_same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 bool str_starts(const char *s, const char *prefix)
 {
     return strncmp(s, prefix, strlen(prefix)) == 0;

@@ -49,6 +49,7 @@ int strmap_copy(struct strmap *to, const struct strmap *from); /* replaces what 
 /* Plain string questions that C lacks. */
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
-bool str_blank(const char *s); /* NULL, empty or white space only */
+bool str_same(const char *a, const char *b); /* equal, or both NULL */
+bool str_blank(const char *s);               /* NULL, empty or white space only */
 
 #endif

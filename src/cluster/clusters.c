@@ -267,17 +267,12 @@ static bool same_masters(const char *a, const char *b)
     return true;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 static struct group *find_group(struct clusters *c, const char *url, const char *secret)
 {
     struct group *g = NULL;
     DL_FOREACH(c->groups, g)
     {
-        if (same_masters(masters_url(g->masters), url) && same_text(g->secret, secret))
+        if (same_masters(masters_url(g->masters), url) && str_same(g->secret, secret))
             return g;
     }
     return NULL;

@@ -50,16 +50,11 @@ void overviews_drop(struct drivers *drivers, bool all)
     }
 }
 
-static bool is_same(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
 static struct overview *find(struct drivers *drivers, const char *url, const char *secret)
 {
     struct overview *o;
     DL_FOREACH(drivers->overviews, o)
-    if (strcmp(o->url, url) == 0 && is_same(o->secret, secret))
+    if (strcmp(o->url, url) == 0 && str_same(o->secret, secret))
         return o;
     o = mem_calloc(1, sizeof *o);
     if (o == NULL || mem_set_str(&o->url, url) != 0 || mem_set_str(&o->secret, secret) != 0) {
