@@ -55,6 +55,15 @@ void driver_turn_to_rest(struct driver *d, const char *words)
     d->next_ms = 0;
 }
 
+void driver_refuse_lost(struct driver *d, const char *how)
+{
+    cleanup(mem_freep) char *words = mem_printf(
+        "%s, and over REST there is no way to find out whether the master has taken it: look for it on "
+        "the cluster before it is submitted again",
+        how);
+    driver_refuse(d, words != NULL ? words : how);
+}
+
 static void on_rest_created(const struct submission_server_answer *answer, void *arg)
 {
     struct driver *d = arg;
@@ -65,12 +74,9 @@ static void on_rest_created(const struct submission_server_answer *answer, void 
         driver_out_of_trouble(d);
         driver_accept(d, answer->driver_id);
     } else if (answer->uncertain) {
-        cleanup(mem_freep) char *words =
-            mem_printf("the answer to its submission was lost (%s), and over REST there is no way to find "
-                       "out whether the master "
-                       "has taken it: look for it on the cluster before it is submitted again",
-                       answer->err.msg);
-        driver_refuse(d, words != NULL ? words : answer->err.msg);
+        cleanup(mem_freep) char *how =
+            mem_printf("the answer to its submission was lost (%s)", answer->err.msg);
+        driver_refuse_lost(d, how != NULL ? how : answer->err.msg);
     } else if (answer->err.code == ERR_INVALID) {
         driver_refuse(d, answer->err.msg);
     } else {

@@ -104,10 +104,12 @@ void driver_stop_calls(struct driver *d)
  * anybody else. */
 bool driver_may_turn_to_rest(struct driver *d, enum rpc_result result)
 {
-    struct masters *masters = driver_masters(d);
-    return d->secret == NULL && masters != NULL && !masters_has_secret(masters) &&
-           (result == RPC_UNREACHABLE || result == RPC_CLOSED || result == RPC_NO_ENDPOINT ||
-            result == RPC_REFUSED || result == RPC_BROKEN);
+    bool is_no_way = result == RPC_UNREACHABLE || result == RPC_CLOSED || result == RPC_NO_ENDPOINT ||
+                     result == RPC_REFUSED || result == RPC_BROKEN;
+    if (!is_no_way || d->secret != NULL)
+        return false;
+    const struct masters *masters = driver_masters(d);
+    return masters != NULL && !masters_has_secret(masters);
 }
 
 /* ---- the state of the whole cluster ---- */

@@ -14,10 +14,6 @@ enum {
     SECOND_SEARCH_MS = 2000, /* a submission that was under way may come behind the first search */
 };
 
-static const char lost_over_rest[] = "the server ended while it was being submitted, and over REST there is "
-                                     "no way to find out whether the master has "
-                                     "taken it: look for it on the cluster before it is submitted again";
-
 static bool is_rest_only(const struct driver *d)
 {
     return strcmp(d->drivers->options.settings->clusters.submission, "rest") == 0;
@@ -56,7 +52,7 @@ void driver_accept(struct driver *d, const char *id)
 void driver_search(struct driver *d)
 {
     if (d->id == NULL && is_rest_only(d)) {
-        driver_refuse(d, lost_over_rest);
+        driver_refuse_lost(d, "the server ended while it was being submitted");
         return;
     }
     const json_t *state = driver_look(d, d->search_since_ms);

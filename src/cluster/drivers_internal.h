@@ -164,6 +164,8 @@ void driver_not_known(struct driver *d);
 
 /* driver_rest.c */
 void driver_turn_to_rest(struct driver *d, const char *words);
+/* Ends one that may have been submitted: `how` that went, and that nobody can find out. */
+void driver_refuse_lost(struct driver *d, const char *how);
 void driver_submit_over_rest(struct driver *d);
 void driver_follow_over_rest(struct driver *d, bool kill);
 

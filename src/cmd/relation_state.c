@@ -68,14 +68,20 @@ static enum err_code read_file(const char *path, json_t **ret, struct err *err)
     return rc;
 }
 
+/* The states of all relations, and the file that they are in; the caller's both. */
+static enum err_code read_all(const struct relation_options *options, char **ret_path, json_t **ret,
+                              struct err *err)
+{
+    *ret_path = path_of(options);
+    return *ret_path != NULL ? read_file(*ret_path, ret, err) : err_set(err, ERR_NOMEM, "out of memory");
+}
+
 enum err_code relation_state_load(const struct relation_options *options, struct relation_state *ret,
                                   struct err *err)
 {
-    cleanup(mem_freep) char *path = path_of(options);
+    cleanup(mem_freep) char *path = NULL;
     json_t *all = NULL;
-    if (path == NULL)
-        return err_set(err, ERR_NOMEM, "out of memory");
-    enum err_code rc = read_file(path, &all, err);
+    enum err_code rc = read_all(options, &path, &all, err);
     if (rc != ERR_OK)
         return rc;
     const json_t *known = json_object_get(all, options->relation);
@@ -141,11 +147,9 @@ static json_t *state_json(const struct relation_state *s, const char *prefix)
 enum err_code relation_state_save(const struct relation_options *options, const struct relation_state *s,
                                   struct err *err)
 {
-    cleanup(mem_freep) char *path = path_of(options);
+    cleanup(mem_freep) char *path = NULL;
     json_t *all = NULL;
-    if (path == NULL)
-        return err_set(err, ERR_NOMEM, "out of memory");
-    enum err_code rc = read_file(path, &all, err);
+    enum err_code rc = read_all(options, &path, &all, err);
     if (rc != ERR_OK)
         return rc;
     json_t *known = state_json(s, "");
