@@ -22,11 +22,14 @@ USES = {
     "app": "cluster rpc guard store spark loop base",
     "session": "app store spark loop base",
     "discovery": "cluster store loop base",
+    "hdfs": "loop base",
+    "scheduler": "app schedule store cluster spark loop base",
     "door": "app store spark loop base",
     "livy": "door session app guard store spark loop base",
     "submissions": "door app spark loop base",
-    "web": "door cluster session app store spark loop base",
-    "cmd": "discovery submissions schedule livy web door session app cluster rpc guard store spark loop base",
+    "provision": "door scheduler schedule hdfs app store spark loop base",
+    "web": "door scheduler schedule cluster session app store spark loop base",
+    "cmd": "discovery submissions provision hdfs scheduler schedule livy web door session app cluster rpc guard store spark loop base",
     "main": "cmd base",
 }
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)

@@ -81,6 +81,46 @@ struct store_offer {
     const char *units;  /* JSON */
 };
 
+/* A schedule. Texts are borrowed for the time of the call or callback. */
+struct store_schedule {
+    int64_t id; /* ids count from 0 and are never used twice */
+    int64_t version;
+    const char *group, *name; /* unique together */
+    const char *owner, *proxy_user, *door;
+    const char *state;    /* a word of the scheduler module */
+    const char *spec;     /* JSON: what it is; constant between changes */
+    const char *progress; /* JSON: how far its trigger has come */
+    int64_t priority;
+    int64_t due_ms; /* wall time at which it fires next; 0: it does not */
+    int64_t fires;  /* recorded so far: the number of the last one */
+    int64_t created_ms, changed_ms;
+};
+
+/* One fire of a schedule. Texts are borrowed for the time of the call or callback. */
+struct store_fire {
+    int64_t schedule;
+    int64_t number;            /* per schedule, from 1, without gaps */
+    const char *cause, *state; /* words of the scheduler module */
+    int64_t attempt;
+    int64_t planned_ms, actual_ms, ended_ms;
+    int64_t due_ms; /* of one that waits for its time: wall time; 0: it does not */
+    int64_t batch;  /* id of its application; -1: none */
+    int64_t missed, missed_until_ms;
+    const char *reason, *token; /* or NULL */
+    bool ended;
+};
+
+/*
+ * A step of a schedule: a fire that begins, and what the schedule is afterwards, written together.
+ * Nothing of it is written with ERR_CONFLICT: the schedule has another version by now, or is gone.
+ */
+struct store_step {
+    struct store_schedule
+        schedule;           /* id and version as read; state, progress, due_ms and fires are written */
+    struct store_fire fire; /* its number is schedule.fires; .schedule is not looked at */
+    int64_t keep;           /* so many fires are kept; older ones that have ended go */
+};
+
 /* The folder must exist. ERR_CONFLICT: a database of a newer hearth. ERR_IO: unreadable, damaged, not
  * writable. The message tells what to do; nothing was changed. */
 enum err_code store_open(uv_loop_t *loop, const char *dir, struct store **ret, struct err *err);
@@ -142,6 +182,90 @@ void store_update_agent(struct store *s, const struct store_agent *agent, const 
 /* Inserts an offer or replaces what is stored under its name; `id` is 0. ERR_CONFLICT: the stored one has a
  * higher version. */
 void store_put_offer(struct store *s, const struct store_offer *offer, store_cb *done, void *arg);
+
+/* ---- schedules and their fires ---- */
+
+/* Inserts with the next id and version 1. ERR_CONFLICT: group and name belong to another one, `id` tells
+ * which.
+ */
+void store_insert_schedule(struct store *s, const struct store_schedule *schedule, store_cb *done, void *arg);
+/* Writes all but id, fires and created_ms where version is schedule->version, and makes it version + 1.
+ * ERR_NOT_FOUND; ERR_CONFLICT: the version is another (`id` its own), or the name is taken (`id` by which).
+ */
+void store_update_schedule(struct store *s, const struct store_schedule *schedule, store_cb *done, void *arg);
+/* Removes it with its fires. ERR_NOT_FOUND. */
+void store_remove_schedule(struct store *s, int64_t id, store_cb *done, void *arg);
+
+/* A fire that makes no application (yet). The schedule's version grows by 1. `id` is the fire's number. */
+void store_step(struct store *s, const struct store_step *step, store_cb *done, void *arg);
+/* A fire with the application that it makes: as store_insert_app() without a key, in one transaction with the
+ * step. The fire is given the application's id as its batch. `id` is the application's; with ERR_CONFLICT for
+ * a name it is the owner of that name, with ERR_CONFLICT for the schedule -1. */
+void store_fire_app(struct store *s, const struct store_step *step, const struct store_app *app,
+                    const struct store_note *note, store_cb *done, void *arg);
+/* The application of a fire that waited: the fire's row is rewritten (as store_update_fire(), from state
+ * `from_state` only, else ERR_CONFLICT with `id` -1) in one transaction with the insertion. */
+void store_launch_fire(struct store *s, const struct store_fire *fire, const char *from_state,
+                       const struct store_app *app, const struct store_note *note, store_cb *done, void *arg);
+/* Rewrites state, times, batch and reason of a fire, and, when `next` is not NULL, appends that fire (a
+ * further attempt) with the schedule's next number, which `id` tells then. ERR_NOT_FOUND: schedule or fire
+ * are gone. */
+void store_update_fire(struct store *s, const struct store_fire *fire, const struct store_fire *next,
+                       store_cb *done, void *arg);
+
+/* What the start of the server needs to know of a schedule that is due some time. */
+struct store_due {
+    int64_t id, due_ms, priority;
+};
+/* Ascending by due_ms; blocking, for the start of the server. on_due returns false to stop (ERR_NOMEM then).
+ */
+enum err_code store_load_due(struct store *s, bool (*on_due)(const struct store_due *due, void *arg),
+                             void *arg, struct err *err);
+/* All fires that have not ended, ascending by schedule and number; blocking, as above. */
+enum err_code store_load_fires(struct store *s, bool (*on_fire)(const struct store_fire *fire, void *arg),
+                               void *arg, struct err *err);
+
+/* Reading rows of schedules and fires from a worker thread. The visitor runs on that worker, row by row, and
+ * may touch only what its arg gives it; false stops. done comes on the loop, once. */
+typedef bool store_schedule_visit(const struct store_schedule *schedule, void *arg);
+typedef bool store_fire_visit(const struct store_fire *fire, void *arg);
+typedef void store_visited_cb(const struct err *err, int64_t total, void *arg);
+
+/* Which schedules to read. */
+struct store_schedules {
+    const int64_t *ids; /* these, in this order, those that are gone left out; NULL: as the others say */
+    size_t n_ids;
+    const char *group, *name, *door; /* NULL: any */
+    int64_t after_id;                /* -1: from the start */
+    int64_t max;                     /* -1: all */
+    bool by_name;                    /* by group and name instead of id; after_id is not looked at */
+    int64_t due_before_ms;           /* only those due before; 0: all */
+};
+/* `total` counts those that match, whatever after_id and max. */
+void store_read_schedules(struct store *s, const struct store_schedules *which, store_schedule_visit *visit,
+                          void *visit_arg, store_visited_cb *done, void *arg);
+/* Newest first, numbers below `before` (0: all); `total` is not told (0). */
+void store_read_fires(struct store *s, int64_t schedule, int64_t before, int64_t max, store_fire_visit *visit,
+                      void *visit_arg, store_visited_cb *done, void *arg);
+
+/* ---- tokens: answers to operations that go on in the background ---- */
+
+/* What is kept of such an operation. */
+struct store_token {
+    const char *token;  /* unique */
+    const char *door;   /* whose it is */
+    const char *facts;  /* JSON */
+    int64_t changed_ms; /* wall time */
+    bool ended;
+};
+/* Inserts or replaces; `id` is 0. */
+void store_put_token(struct store *s, const struct store_token *token, store_cb *done, void *arg);
+/* Removes those that ended before `before_ms`; `id` is 0. */
+void store_remove_tokens(struct store *s, const char *door, int64_t before_ms, store_cb *done, void *arg);
+/* All of a door; blocking, for the start of the server. */
+enum err_code store_load_tokens(struct store *s, const char *door,
+                                bool (*on_token)(const struct store_token *token, void *arg), void *arg,
+                                struct err *err);
 
 /* ---- reads ---- */
 
