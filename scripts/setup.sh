@@ -13,7 +13,7 @@ packages="gcc meson ninja-build pkg-config libc6-dev libuv1-dev libmicrohttpd-de
     libcmocka-dev tzdata python3 python3-pip"
 if [ "${1:-}" = test ]; then
     packages="$packages clang libclang-rt-dev valgrind python3-venv python3-pytest python3-requests
-        python3-pytest-timeout python3-pytest-xdist procps sqlite3 iproute2 r-base-core libzookeeper-java"
+        python3-pytest-timeout python3-pytest-xdist procps sqlite3 iproute2 r-base-core libzookeeper-java maven"
 fi
 
 # The names of packages that the system does not have; libclang-rt-dev is numbered on Debian.
@@ -25,6 +25,9 @@ for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 command -v java >/dev/null 2>&1 || [ -x "${JAVA_HOME:-/none}/bin/java" ] || missing="$missing java"
+if [ "${1:-}" = test ]; then # the tests' HDFS is compiled when it starts
+    command -v javac >/dev/null 2>&1 || [ -x "${JAVA_HOME:-/none}/bin/javac" ] || missing="$missing jdk"
+fi
 
 if [ -n "$missing" ]; then
     if [ "$(id -u)" != 0 ]; then
@@ -43,6 +46,12 @@ if [ -n "$missing" ]; then
             else
                 package=default-jre-headless
             fi ;;
+        jdk)
+            if apt-cache show openjdk-17-jdk-headless >/dev/null 2>&1; then
+                package=openjdk-17-jdk-headless
+            else
+                package=default-jdk-headless
+            fi ;;
         libclang-rt-dev)
             version=$(apt-cache depends clang | sed -n 's/.*Depends: clang-\([0-9]*\).*/\1/p' | head -n 1)
             package=libclang-rt-$version-dev ;;
@@ -57,4 +66,5 @@ fi
 if [ "${1:-}" = test ]; then
     install_spark "$SPARK_OTHER_VERSION"
     install_spark "$SPARK_OLD_VERSION"
+    install_hadoop
 fi
