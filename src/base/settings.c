@@ -150,6 +150,21 @@ const struct option settings_options[] = {
     COUNT("clusters.rest_port", clusters.rest_port, "6066", 1, 65535,
           "Port of a master's REST submission server when the master does not tell it."),
 
+    TEXT("provision.livy_url", provision.livy_url, "",
+         "Base URL of the Livy server to which provisioned jobs are posted, as in http://livy:8998. Empty: "
+         "hearth runs them itself."),
+    COUNT("provision.threads", provision.threads, "10", 1, 10000,
+          "Jobs that are posted to provision.livy_url at the same time; further ones wait in order."),
+    FLAG("provision.strict_compat", provision.strict_compat, "false",
+         "Leave out conf and dependencies of a descriptor when its job runs, as the original provisioner "
+         "does."),
+    LIST("provision.namenodes", provision.namenodes, "",
+         "WebHDFS addresses of one or two NameNodes, as in http://nn0:9870,http://nn1:9870, that are asked "
+         "whether a provisioned job's hdfs:// file exists."),
+    FLAG("provision.kerberos", provision.kerberos, "false",
+         "Authenticate by Kerberos (SPNEGO) to provision.namenodes and provision.livy_url, with the "
+         "credentials that KRB5CCNAME or KRB5_CLIENT_KTNAME name."),
+
     TIME("retain.age", retain.age_ms, "30d", SECOND, 3650 * DAY,
          "How long an ended application stays listed."),
     COUNT("retain.count", retain.count, "10000", 1, 10000000,

@@ -81,6 +81,15 @@ struct settings {
         int64_t rest_port;
     } clusters;
     struct {
+        char *livy_url;     /* "" = hearth's own core */
+        bool livy_required; /* no row of its own: an empty livy_url is an error of each request
+                               (provision/compat.h) */
+        bool strict_compat;
+        struct strlist namenodes; /* at most two base URLs */
+        bool kerberos;
+        int64_t threads; /* posts at the same time */
+    } provision;
+    struct {
         int64_t age_ms;
         int64_t count;
     } retain;
