@@ -18,6 +18,7 @@
 #include "store/store.h"
 #include "submissions/submissions.h"
 #include "web/clusters.h"
+#include "web/openapi.h"
 #include "web/status.h"
 
 #include <malloc.h>
@@ -48,6 +49,7 @@ struct serve {
     struct submissions *submissions;
     struct status *status;
     struct cluster_door *cluster_door;
+    struct openapi *openapi;
     char *archive_dir;
 };
 
@@ -187,7 +189,10 @@ static enum err_code open_doors(struct serve *s, struct err *err)
     struct cluster_door_options clusters = {s->http, s->clusters, s->door};
     s->status = status_open(&status);
     s->cluster_door = cluster_door_open(&clusters);
-    return s->status != NULL && s->cluster_door != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
+    s->openapi = openapi_open(s->http);
+    if (s->status == NULL || s->cluster_door == NULL || s->openapi == NULL)
+        return err_set(err, ERR_NOMEM, "out of memory");
+    return ERR_OK;
 }
 
 static enum err_code start(struct serve *s, struct err *err)
@@ -264,6 +269,7 @@ static void stop(struct serve *s)
     status_close(s->status);
     door_close(s->door);
     cluster_door_close(s->cluster_door);
+    openapi_close(s->openapi);
     sessions_free(s->sessions);
     apps_free(s->apps);
     drivers_free(s->drivers);
