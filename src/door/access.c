@@ -335,28 +335,38 @@ static bool owns(const char *user, const char *owner, const char *proxy_user)
     return same(user, owner) || same(user, proxy_user);
 }
 
-bool door_may_modify(const struct door *d, const char *user, const struct app_info *info)
-{
-    const struct access *a = d->access;
-    if (!a->settings->auth.access_control || is_superuser(a, user))
-        return true;
-    return owns(user, info->owner, info->proxy_user) || in_list(&a->settings->auth.modify_users, user);
-}
-
 static bool may_view_all(const struct access *a, const char *user)
 {
     return !a->settings->auth.access_control || is_superuser(a, user) ||
            in_list(&a->settings->auth.modify_users, user) || in_list(&a->settings->auth.view_users, user);
 }
 
+bool door_may_modify_owned(const struct door *d, const char *user, const char *owner, const char *proxy_user)
+{
+    const struct access *a = d->access;
+    if (!a->settings->auth.access_control || is_superuser(a, user))
+        return true;
+    return owns(user, owner, proxy_user) || in_list(&a->settings->auth.modify_users, user);
+}
+
+bool door_may_view_owned(const struct door *d, const char *user, const char *owner, const char *proxy_user)
+{
+    return may_view_all(d->access, user) || owns(user, owner, proxy_user);
+}
+
+bool door_may_modify(const struct door *d, const char *user, const struct app_info *info)
+{
+    return door_may_modify_owned(d, user, info->owner, info->proxy_user);
+}
+
 bool door_may_view(const struct door *d, const char *user, const struct app_info *info)
 {
-    return may_view_all(d->access, user) || owns(user, info->owner, info->proxy_user);
+    return door_may_view_owned(d, user, info->owner, info->proxy_user);
 }
 
 bool door_may_view_row(const struct door *d, const char *user, const struct store_app *row)
 {
-    return may_view_all(d->access, user) || owns(user, row->owner, row->proxy_user);
+    return door_may_view_owned(d, user, row->owner, row->proxy_user);
 }
 
 static enum err_code check_may_act_for(const struct access *a, const char *user, const char *wanted,

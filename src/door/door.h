@@ -12,8 +12,10 @@
 #define HEARTH_DOOR_DOOR_H
 
 #include "app/app.h"
+#include "base/json.h"
 #include "base/settings.h"
 #include "loop/http.h"
+#include "spark/submission.h"
 
 #include <stdbool.h>
 #include <uv.h>
@@ -40,6 +42,9 @@ enum err_code door_proxy_user(const struct door *d, struct http_request *r, cons
 bool door_may_view(const struct door *d, const char *user, const struct app_info *info);
 bool door_may_view_row(const struct door *d, const char *user, const struct store_app *row);
 bool door_may_modify(const struct door *d, const char *user, const struct app_info *info);
+/* The same for what is no application: who made it, and as whom it runs (either may be NULL). */
+bool door_may_view_owned(const struct door *d, const char *user, const char *owner, const char *proxy_user);
+bool door_may_modify_owned(const struct door *d, const char *user, const char *owner, const char *proxy_user);
 
 /* ---- which programs ---- */
 
@@ -51,5 +56,23 @@ enum err_code door_accept_paths(const struct door *d, struct strlist *paths, str
 enum err_code door_accept_conf_paths(const struct door *d, struct strmap *conf, struct err *err);
 /* ERR_INVALID names the keys that spark.denied_conf denies. */
 enum err_code door_check_conf(const struct door *d, const struct strmap *conf, struct err *err);
+
+/* What to run, as the bodies of POST /batches and POST /sessions say it. Starts as {.kind = …}. */
+struct program_request {
+    enum app_kind kind;
+    struct spark_submission submission;
+    char *proxy_user; /* as asked */
+    struct strlist jars, files, archives;
+    char *driver_memory, *executor_memory;
+    int64_t driver_cores, executor_cores, num_executors; /* 0: not given */
+};
+
+void program_request_clear(struct program_request *p);
+/* Takes the fields that say what to run, and leaves others to the caller. */
+void program_request_read(struct program_request *p, struct json_in *in);
+/* Checks what was read, and makes p->submission what spark-submit would be told; it runs as proxy_user (NULL:
+ * as the server). ERR_INVALID. */
+enum err_code door_accept_program(const struct door *d, struct program_request *p, const char *proxy_user,
+                                  struct err *err);
 
 #endif

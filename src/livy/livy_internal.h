@@ -57,24 +57,13 @@ void livy_reply_gone(struct livy *l, struct http_request *r, enum app_kind kind,
 
 /* ---- request.c: what the creation of batches and of sessions have in common ---- */
 
-struct creation {
-    enum app_kind kind;
-    struct spark_submission submission;
-    char *proxy_user; /* as asked */
-    struct strlist jars, files, archives;
-    char *driver_memory, *executor_memory;
-    int64_t driver_cores, executor_cores, num_executors; /* 0: not given */
-};
-
-void creation_clear(struct creation *c);
-/* Takes the fields that both have. */
-void creation_read(struct creation *c, struct json_in *in);
 /* Gives the completed request to the core, which calls done unless an error is returned. */
-typedef enum err_code creation_hand_over(struct livy *l, const struct creation *c, const char *owner,
+typedef enum err_code creation_hand_over(struct livy *l, const struct program_request *p, const char *owner,
                                          const struct store_key *key, apps_submit_cb *done, void *arg,
                                          struct err *err);
 /* Checks what was read, makes Spark's configuration of it, hands it over and answers. */
-void creation_run(struct livy *l, struct http_request *r, struct creation *c, creation_hand_over *hand_over);
+void creation_run(struct livy *l, struct http_request *r, struct program_request *p,
+                  creation_hand_over *hand_over);
 /* 400 "Rejected, Reason: …", or the status of another error. */
 void creation_reply_rejected(struct http_request *r, const struct err *err);
 

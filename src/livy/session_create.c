@@ -6,7 +6,7 @@
 #include "base/mem.h"
 
 struct session_creation {
-    struct creation common; /* first, so that creation_run() can hand it back */
+    struct program_request common; /* first, so that creation_run() can hand it back */
     const char *kind;
     char *ttl, *idle_timeout;
     int64_t ttl_ms, idle_timeout_ms; /* 0: the server's setting */
@@ -16,7 +16,7 @@ struct session_creation {
 
 static void session_creation_clear(struct session_creation *s)
 {
-    creation_clear(&s->common);
+    program_request_clear(&s->common);
     mem_free(s->ttl);
     mem_free(s->idle_timeout);
     buf_clear(&s->asked);
@@ -31,31 +31,31 @@ static enum err_code read_fields(struct session_creation *s, json_t *body, struc
     json_in_int(&in, "heartbeatTimeoutInSecond", 0, INT32_MAX, &s->heartbeat_s);
     json_in_str(&in, "ttl", &s->ttl);
     json_in_str(&in, "idleTimeout", &s->idle_timeout);
-    creation_read(&s->common, &in);
+    program_request_read(&s->common, &in);
     return json_in_end(&in);
 }
 
 /* As answers show them, in the order of Livy's object. */
 static enum err_code write_asked(struct session_creation *s, struct err *err)
 {
-    const struct creation *c = &s->common;
+    const struct program_request *p = &s->common;
     struct json_out out;
     json_out_open(&out, &s->asked);
     json_out_object(&out, NULL);
     json_out_str(&out, "ttl", s->ttl);
     json_out_str(&out, "idleTimeout", s->idle_timeout);
-    json_out_str(&out, "driverMemory", c->driver_memory);
-    json_out_int(&out, "driverCores", c->driver_cores);
-    json_out_str(&out, "executorMemory", c->executor_memory);
-    json_out_int(&out, "executorCores", c->executor_cores);
-    json_out_map(&out, "conf", &c->submission.conf);
-    json_out_list(&out, "archives", &c->archives);
-    json_out_list(&out, "files", &c->files);
+    json_out_str(&out, "driverMemory", p->driver_memory);
+    json_out_int(&out, "driverCores", p->driver_cores);
+    json_out_str(&out, "executorMemory", p->executor_memory);
+    json_out_int(&out, "executorCores", p->executor_cores);
+    json_out_map(&out, "conf", &p->submission.conf);
+    json_out_list(&out, "archives", &p->archives);
+    json_out_list(&out, "files", &p->files);
     json_out_int(&out, "heartbeatTimeoutInSecond", s->heartbeat_s);
-    json_out_list(&out, "jars", &c->jars);
-    json_out_int(&out, "numExecutors", c->num_executors);
-    json_out_list(&out, "pyFiles", &c->submission.py_files);
-    json_out_str(&out, "queue", c->submission.queue);
+    json_out_list(&out, "jars", &p->jars);
+    json_out_int(&out, "numExecutors", p->num_executors);
+    json_out_list(&out, "pyFiles", &p->submission.py_files);
+    json_out_str(&out, "queue", p->submission.queue);
     json_out_end_object(&out);
     return buf_check(&s->asked, err);
 }
@@ -68,15 +68,15 @@ static enum err_code read_timeouts(struct session_creation *s, struct err *err)
     return rc;
 }
 
-static enum err_code hand_over(struct livy *l, const struct creation *c, const char *owner,
+static enum err_code hand_over(struct livy *l, const struct program_request *p, const char *owner,
                                const struct store_key *key, apps_submit_cb *done, void *arg, struct err *err)
 {
-    const struct session_creation *s = (const struct session_creation *)c;
+    const struct session_creation *s = (const struct session_creation *)p;
     struct session_request request = {
         .owner = owner,
-        .proxy_user = c->submission.proxy_user,
+        .proxy_user = p->submission.proxy_user,
         .kind = s->kind,
-        .submission = &c->submission,
+        .submission = &p->submission,
         .asked = buf_cstr(&s->asked),
         .idle_timeout_ms = s->idle_timeout_ms,
         .ttl_ms = s->ttl_ms,
