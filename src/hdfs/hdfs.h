@@ -87,5 +87,7 @@ enum hdfs_presence { HDFS_NO_ACTIVE_NODE, HDFS_MISSING, HDFS_PRESENT };
 typedef void hdfs_presence_cb(enum hdfs_presence presence, void *arg);
 /* `path` as decoded from the URI; "" asks for "/". */
 void hdfs_ask_presence(struct hdfs *h, const char *path, hdfs_presence_cb *done, void *arg);
+/* The first of them alone: HDFS_NO_ACTIVE_NODE or HDFS_PRESENT. */
+void hdfs_ask_active(struct hdfs *h, hdfs_presence_cb *done, void *arg);
 
 #endif
