@@ -5,10 +5,10 @@
  *   once       at `start`
  *   interval   at `start`, then every interval, `repeat` more times
  *
- * within [start, end], both included. A trigger remembers the fire time that comes next; trigger_fired()
- * moves it on. When that time is past by more than a threshold, because nobody was there to fire, it has
- * misfired, and its misfire instruction says what happens: those are Quartz 2.3's, and so are their results,
- * which docs/scheduling.md lists.
+ * within [start, end], both included; the start of cron is cut to whole seconds. A trigger remembers the fire
+ * time that comes next; trigger_fired() moves it on. When that time is past by more than a threshold, because
+ * nobody was there to fire, it has misfired, and its misfire instruction says what happens: those are
+ * Quartz 2.3's, and so are their results, which docs/scheduling.md lists.
  *
  * Instants are milliseconds since 1970-01-01T00:00:00Z. A struct trigger is a value: copy it, keep it, forget
  * it.
@@ -70,9 +70,8 @@ struct trigger {
     int64_t fired;       /* fires so far; of interval since its last beginning */
 };
 
-/* Finds the first fire time: of cron the first one from the whole second of start on. ERR_INVALID: end before
- * start ("End time cannot be before start time"), or there is no fire time in the window ("… will never
- * fire"). */
+/* Finds the first fire time; nothing has fired yet. ERR_INVALID: end before start ("End time cannot be before
+ * start time"), no fire time in the window ("… will never fire"), interval or repeat out of range. */
 enum err_code trigger_begin(struct trigger *t, struct err *err);
 
 /* The first fire time after an instant that its definition gives, whatever it has fired already;
@@ -95,8 +94,9 @@ enum { MISSED_MAX = 10000 };
  * TRIGGER_NEVER. `ret` tells what was left out. */
 bool trigger_apply_misfire(struct trigger *t, int64_t now_ms, int64_t threshold_ms, struct missed *ret);
 
-/* The clock on the wall was put forward or back by delta_ms: an interval is a duration, so all of its times
- * move along. Other kinds stay. */
+/* The clock on the wall was put forward or back by delta_ms: an interval is a duration, so its beginning and
+ * its fire times move along. What was promised as an instant stays: the end, the start of an interval that
+ * has not begun, other kinds. */
 void trigger_shift(struct trigger *t, int64_t delta_ms);
 
 #endif
