@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 static const char env_prefix[] = "HEARTH_";
+static const char initial_origin[] = "default";
 
 void config_value_clear(struct config_value *v)
 {
@@ -185,7 +186,7 @@ struct config *config_new(const struct option *options, void *values)
     }
     for (size_t i = 0; i < c->n; i++) {
         struct err err;
-        if (set_row(c, i, options[i].initial, "default", &err) != ERR_OK) {
+        if (set_row(c, i, options[i].initial, initial_origin, &err) != ERR_OK) {
             assert(err.code == ERR_NOMEM && "a row's initial value must suit its type");
             config_free(c);
             return NULL;
@@ -344,4 +345,10 @@ enum err_code config_read_environment(struct config *c, char *const *environment
 const char *config_origin(const struct config *c, size_t i)
 {
     return c->origins[i];
+}
+
+bool config_is_given(const struct config *c, const char *key)
+{
+    size_t i = config_find(c, key);
+    return i < c->n && strcmp(c->origins[i], initial_origin) != 0;
 }

@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -66,6 +67,8 @@ enum err_code config_set_pair(struct config *c, const char *pair, const char *or
  * "default", "file hearth.yaml line 3", "environment HEARTH_…", "--set". */
 void config_write_value(const struct config *c, size_t i, struct buf *to);
 const char *config_origin(const struct config *c, size_t i);
+/* True when some source gave that key a value, be it the initial one again. */
+bool config_is_given(const struct config *c, const char *key);
 
 /* Documents made from the rows alone. */
 void config_write_markdown(const struct option *options, struct buf *to); /* docs/configuration.md */

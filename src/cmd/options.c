@@ -3,6 +3,7 @@
 #include "base/io.h"
 #include "base/mem.h"
 #include "cmd/cmd.h"
+#include "provision/compat.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -50,7 +51,8 @@ static enum err_code load_file(struct config *c, const char *asked_for, struct e
     return file != NULL ? config_read_file(c, file, err) : ERR_OK;
 }
 
-static enum err_code load(struct config *c, const struct sources *s, struct err *err)
+static enum err_code load(struct config *c, const struct sources *s, struct settings *settings,
+                          struct err *err)
 {
     enum err_code rc = load_file(c, s->file, err);
     if (rc == ERR_OK)
@@ -61,7 +63,9 @@ static enum err_code load(struct config *c, const struct sources *s, struct err 
         rc = config_set(c, "server.listen", s->listen, "--listen", err);
     if (rc == ERR_OK && s->state != NULL)
         rc = config_set(c, "server.state_dir", s->state, "--state", err);
-    return rc;
+    if (rc == ERR_OK)
+        rc = provision_read_environment(c, settings, err);
+    return rc == ERR_OK ? provision_check_settings(settings, err) : rc;
 }
 
 static int load_settings(const struct usage *usage, const struct sources *s, struct settings *ret,
@@ -72,7 +76,7 @@ static int load_settings(const struct usage *usage, const struct sources *s, str
     if (c == NULL)
         return args_refuse(usage, "out of memory");
     struct err err;
-    if (load(c, s, &err) != ERR_OK) {
+    if (load(c, s, ret, &err) != ERR_OK) {
         config_free(c);
         (void)fprintf(stderr, "hearth %s: %s\n", usage->command, err.msg);
         return CMD_USAGE;

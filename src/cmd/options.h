@@ -2,7 +2,8 @@
  * The settings of the server, as `hearth serve`, `hearth config` and `hearth doctor` take them.
  *
  * Later ones win: initial values; the YAML file (--config FILE, else HEARTH_CONFIG, else
- * /etc/hearth/hearth.yaml when it exists); HEARTH_… variables; --set, --listen, --state.
+ * /etc/hearth/hearth.yaml when it exists); HEARTH_… variables; --set, --listen, --state. Below all of these,
+ * when CLOUDERA_MODE is set, stands the environment of the provisioner (provision/compat.h).
  *
  *     struct settings settings;
  *     struct config *config = NULL;

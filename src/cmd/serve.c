@@ -13,6 +13,7 @@
 #include "door/door.h"
 #include "livy/livy.h"
 #include "loop/http.h"
+#include "provision/compat.h"
 #include "session/session.h"
 #include "spark/spark.h"
 #include "store/store.h"
@@ -337,6 +338,7 @@ int cmd_serve(int argc, char **argv)
         return rc;
     prepare_process();
     set_log_level(s.settings.server.log_level);
+    provision_log_environment(&s.settings);
     rc = run(&s);
     config_free(s.config);
     return rc;

@@ -208,11 +208,14 @@ static enum err_code read_entry(struct reader *r, struct strmap *into)
 {
     cleanup(buf_clear) struct buf key = BUF(FILE_MAX);
     cleanup(buf_clear) struct buf value = BUF(FILE_MAX);
+    unsigned line = r->line;
     if (read_key(r, &key) != ERR_OK)
         return ERR_INVALID;
     skip_separator(r);
     if (read_value(r, &value) != ERR_OK)
         return ERR_INVALID;
+    if (strlen(buf_cstr(&key)) != key.len || strlen(buf_cstr(&value)) != value.len)
+        return err_set(r->err, ERR_INVALID, "line %u: a NUL character", line);
     cleanup(mem_freep) char *text = trimmed(&value);
     if (buf_check(&key, r->err) != ERR_OK || buf_check(&value, r->err) != ERR_OK || text == NULL ||
         strmap_set(into, buf_cstr(&key), text) != 0)

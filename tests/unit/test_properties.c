@@ -90,11 +90,11 @@ static void values_are_trimmed_and_the_last_one_wins(void **state)
     PROPERTIES("a=1\na=2", "a", "2");
 }
 
-static void a_bad_escape_is_refused_with_its_line(void **state)
+static void what_cannot_be_is_refused_with_its_line(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"a=1\n\nb=\\u12g4", "a=1\n\nb=\\u12", "a=1\n\n\\u=1",
-                                      "a=1\n\nb=\\uD83D\\u1"};
+    static const char *const bad[] = {"a=1\n\nb=\\u12g4",     "a=1\n\nb=\\u12",    "a=1\n\n\\u=1",
+                                      "a=1\n\nb=\\uD83D\\u1", "a=1\n\nb\\u0000=1", "a=1\n\nb=x\\u0000\ny"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct strmap m = {0};
         struct err err = {0};
@@ -194,7 +194,7 @@ int main(void)
         cmocka_unit_test(a_line_goes_on_behind_an_odd_number_of_backslashes),
         cmocka_unit_test(escapes_are_read),
         cmocka_unit_test(values_are_trimmed_and_the_last_one_wins),
-        cmocka_unit_test(a_bad_escape_is_refused_with_its_line),
+        cmocka_unit_test(what_cannot_be_is_refused_with_its_line),
         cmocka_unit_test(bytes_beyond_the_length_are_not_read),
         cmocka_unit_test(options_are_split_as_a_shell_would),
         cmocka_unit_test(options_left_open_are_refused),
