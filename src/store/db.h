@@ -40,6 +40,25 @@ enum err_code db_update_agent(struct db *d, const struct store_agent *agent, con
 
 enum err_code db_put_offer(struct db *d, const struct store_offer *offer, struct err *err);
 
+/* Of these, `ret_id` is what done is given: the schedule's, the fire's number or the application's id. */
+enum err_code db_insert_schedule(struct db *d, const struct store_schedule *schedule, int64_t *ret_id,
+                                 struct err *err);
+enum err_code db_update_schedule(struct db *d, const struct store_schedule *schedule, int64_t *ret_id,
+                                 struct err *err);
+enum err_code db_remove_schedule(struct db *d, int64_t id, struct err *err);
+enum err_code db_step(struct db *d, const struct store_step *step, int64_t *ret_id, struct err *err);
+enum err_code db_fire_app(struct db *d, const struct store_step *step, const struct store_app *app,
+                          const struct store_note *note, int64_t *ret_id, struct err *err);
+enum err_code db_launch_fire(struct db *d, const struct store_fire *fire, const char *from_state,
+                             const struct store_app *app, const struct store_note *note, int64_t *ret_id,
+                             struct err *err);
+/* `next` may be NULL. */
+enum err_code db_update_fire(struct db *d, const struct store_fire *fire, const struct store_fire *next,
+                             int64_t *ret_id, struct err *err);
+
+enum err_code db_put_token(struct db *d, const struct store_token *token, struct err *err);
+enum err_code db_remove_tokens(struct db *d, const char *door, int64_t before_ms, struct err *err);
+
 /* Writes something that changes nothing, to see whether writing works. */
 enum err_code db_probe(struct db *d, struct err *err);
 
@@ -73,5 +92,20 @@ struct db_page {
 };
 enum err_code db_read_items(struct db *d, const struct db_page *page, db_item_cb *on_item, void *arg,
                             int64_t *ret_total, struct err *err);
+
+/* The callbacks return false to stop (ERR_NOMEM then). */
+enum err_code db_load_due(struct db *d, bool (*on_due)(const struct store_due *due, void *arg), void *arg,
+                          struct err *err);
+enum err_code db_load_fires(struct db *d, bool (*on_fire)(const struct store_fire *fire, void *arg),
+                            void *arg, struct err *err);
+enum err_code db_load_tokens(struct db *d, const char *door,
+                             bool (*on_token)(const struct store_token *token, void *arg), void *arg,
+                             struct err *err);
+
+/* As store_read_schedules() and store_read_fires(): a visitor that returns false only stops. */
+enum err_code db_read_schedules(struct db *d, const struct store_schedules *which,
+                                store_schedule_visit *visit, void *arg, int64_t *ret_total, struct err *err);
+enum err_code db_read_fires(struct db *d, int64_t schedule, int64_t before, int64_t max,
+                            store_fire_visit *visit, void *arg, struct err *err);
 
 #endif

@@ -83,6 +83,43 @@ static const char *const sql[STATEMENTS] = {
                       "updated_ms = excluded.updated_ms, units = excluded.units "
                       "WHERE version <= excluded.version",
     [SQL_OFFERS] = "SELECT name, version, updated_ms, units FROM offer ORDER BY name",
+    [SQL_READ_BEGIN] = "BEGIN",
+    [SQL_SCHEDULE_NAME_OWNER] = "SELECT id FROM schedule WHERE group_name = ?1 AND name = ?2 AND id <> ?3",
+    [SQL_SCHEDULE_VERSION] = "SELECT version FROM schedule WHERE id = ?1",
+    [SQL_SCHEDULE_INSERT] =
+        "INSERT INTO schedule (id, version, group_name, name, owner, proxy_user, door, state, priority, "
+        "due_ms, progress, spec, changed_ms, created_ms, fires) "
+        "VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    [SQL_SCHEDULE_UPDATE] =
+        "UPDATE schedule SET version = version + 1, group_name = ?3, name = ?4, owner = ?5, proxy_user = ?6, "
+        "door = ?7, state = ?8, priority = ?9, due_ms = ?10, progress = ?11, spec = ?12, changed_ms = ?13 "
+        "WHERE id = ?1 AND version = ?2",
+    [SQL_SCHEDULE_STEP] =
+        "UPDATE schedule SET version = version + 1, state = ?3, progress = ?4, due_ms = ?5, "
+        "fires = ?6 WHERE id = ?1 AND version = ?2 AND fires = ?6 - 1",
+    [SQL_SCHEDULE_NEXT_FIRE] = "UPDATE schedule SET version = version + 1, fires = fires + 1 WHERE id = ?1 "
+                               "RETURNING fires",
+    [SQL_SCHEDULE_REMOVE] = "DELETE FROM schedule WHERE id = ?1",
+    [SQL_SCHEDULES_DUE] = "SELECT id, due_ms, priority FROM schedule INDEXED BY schedule_due "
+                          "WHERE due_ms > 0 ORDER BY due_ms, priority DESC, id",
+    [SQL_SCHEDULE] = SCHEDULE_SELECT "WHERE id = ?1",
+    [SQL_FIRE_INSERT] = "INSERT INTO fire (schedule, number, fence, state, actual_ms, ended_ms, due_ms, "
+                        "batch, reason, ended, "
+                        "cause, attempt, planned_ms, missed, missed_until_ms, token) "
+                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    [SQL_FIRE_STATE] = "SELECT state FROM fire WHERE schedule = ?1 AND number = ?2",
+    [SQL_FIRE_UPDATE] = "UPDATE fire SET fence = ?3, state = ?4, actual_ms = ?5, ended_ms = ?6, due_ms = ?7, "
+                        "batch = ?8, reason = ?9, ended = ?10 WHERE schedule = ?1 AND number = ?2",
+    [SQL_FIRES_TRIM] = "DELETE FROM fire WHERE schedule = ?1 AND number <= ?2 AND ended <> 0",
+    [SQL_FIRES_REMOVE] = "DELETE FROM fire WHERE schedule = ?1",
+    [SQL_FIRES_OPEN] = FIRE_SELECT "INDEXED BY fire_open WHERE ended = 0 ORDER BY schedule, number",
+    [SQL_FIRES] = FIRE_SELECT "WHERE schedule = ?1 AND number < ?2 ORDER BY number DESC LIMIT ?3",
+    [SQL_TOKEN_PUT] = "INSERT INTO token (token, door, facts, changed_ms, ended) VALUES (?1, ?2, ?3, ?4, ?5) "
+                      "ON CONFLICT (token) DO UPDATE SET door = excluded.door, facts = excluded.facts, "
+                      "changed_ms = excluded.changed_ms, ended = excluded.ended",
+    [SQL_TOKENS_REMOVE] = "DELETE FROM token WHERE door = ?1 AND changed_ms < ?2 AND ended <> 0",
+    [SQL_TOKENS] = "SELECT token, door, facts, changed_ms, ended FROM token WHERE door = ?1 "
+                   "ORDER BY changed_ms, token",
 };
 
 enum err_code db_error(struct db *d, struct err *err, const char *doing)

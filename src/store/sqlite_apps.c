@@ -87,7 +87,7 @@ static enum err_code check_name(struct db *d, const struct store_app *app, int64
     return rc;
 }
 
-static enum err_code take_id(struct db *d, const char *kind, int64_t *id, struct err *err)
+enum err_code db_take_id(struct db *d, const char *kind, int64_t *id, struct err *err)
 {
     sqlite3_stmt *st = db_statement(d, SQL_NEXT_ID);
     db_bind_text(st, 1, kind);
@@ -104,7 +104,7 @@ static enum err_code insert_row(struct db *d, const struct store_app *app, int64
 {
     enum err_code rc = check_name(d, app, -1, ret_id, err);
     if (rc == ERR_OK)
-        rc = take_id(d, app->kind, ret_id, err);
+        rc = db_take_id(d, app->kind, ret_id, err);
     if (rc != ERR_OK)
         return rc;
     struct store_app row = *app;
@@ -113,6 +113,13 @@ static enum err_code insert_row(struct db *d, const struct store_app *app, int64
     sqlite3_stmt *st = bind_app(d, SQL_APP_INSERT, &row);
     db_bind_text(st, 18, row.submission);
     return db_finish(d, st, err, "writing an application");
+}
+
+enum err_code db_add_app(struct db *d, const struct store_app *app, const struct store_note *note,
+                         int64_t *ret_id, struct err *err)
+{
+    enum err_code rc = insert_row(d, app, ret_id, err);
+    return rc == ERR_OK ? add_note(d, app->kind, *ret_id, note, err) : rc;
 }
 
 static enum err_code lost_race(const struct store_app *app, struct err *err)

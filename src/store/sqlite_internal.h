@@ -1,7 +1,8 @@
 /*
  * What the files of SQLite's side share: a connection, its prepared statements, and the steps that every
  * mutation takes. sqlite.c has the connection and all SQL, sqlite_apps.c applications, sqlite_items.c what
- * sessions were asked to run, sqlite_offers.c offers of Spark to clients.
+ * sessions were asked to run, sqlite_offers.c offers of Spark to clients, sqlite_schedules.c schedules,
+ * sqlite_fires.c their fires, sqlite_tokens.c answers to operations in the background.
  */
 #ifndef HEARTH_STORE_SQLITE_INTERNAL_H
 #define HEARTH_STORE_SQLITE_INTERNAL_H
@@ -48,6 +49,26 @@ enum statement {
     SQL_AGENTS,
     SQL_OFFER_PUT,
     SQL_OFFERS,
+    SQL_READ_BEGIN,
+    SQL_SCHEDULE_NAME_OWNER,
+    SQL_SCHEDULE_VERSION,
+    SQL_SCHEDULE_INSERT,
+    SQL_SCHEDULE_UPDATE,
+    SQL_SCHEDULE_STEP,
+    SQL_SCHEDULE_NEXT_FIRE,
+    SQL_SCHEDULE_REMOVE,
+    SQL_SCHEDULES_DUE,
+    SQL_SCHEDULE,
+    SQL_FIRE_INSERT,
+    SQL_FIRE_STATE,
+    SQL_FIRE_UPDATE,
+    SQL_FIRES_TRIM,
+    SQL_FIRES_REMOVE,
+    SQL_FIRES_OPEN,
+    SQL_FIRES,
+    SQL_TOKEN_PUT,
+    SQL_TOKENS_REMOVE,
+    SQL_TOKENS,
     STATEMENTS
 };
 
@@ -55,6 +76,14 @@ enum statement {
 #define ITEM_SELECT(output)                                                                                  \
     "SELECT session, type, id, state, kind, created_ms, started_ms, completed_ms, request, " output          \
     " FROM item "
+
+/* The columns of a schedule as sqlite_schedules.c reads them, of a fire as sqlite_fires.c does. */
+#define SCHEDULE_SELECT                                                                                      \
+    "SELECT id, version, group_name, name, owner, proxy_user, door, state, priority, due_ms, fires, "        \
+    "created_ms, changed_ms, progress, spec FROM schedule "
+#define FIRE_SELECT                                                                                          \
+    "SELECT schedule, number, cause, state, attempt, planned_ms, actual_ms, ended_ms, due_ms, batch, "       \
+    "missed, missed_until_ms, ended, reason, token FROM fire "
 
 struct db {
     sqlite3 *handle;
@@ -84,6 +113,12 @@ enum err_code db_end_one(struct db *d, enum err_code rc, struct err *err);
  * known (then *id), or ERR_MISMATCH. */
 enum err_code db_check_key(struct db *d, sqlite3_stmt *st, const struct store_key *key, bool *found,
                            int64_t *id, struct err *err);
+
+/* Inside a mutation: the next id of a kind; an application's row and the first line of its history, which
+ * gives the id of the name's owner with ERR_CONFLICT. */
+enum err_code db_take_id(struct db *d, const char *kind, int64_t *id, struct err *err);
+enum err_code db_add_app(struct db *d, const struct store_app *app, const struct store_note *note,
+                         int64_t *ret_id, struct err *err);
 
 /* Removes the items of a session, their keys, and its agent; inside a mutation. */
 enum err_code db_remove_items(struct db *d, int64_t session, struct err *err);

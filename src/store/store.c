@@ -125,7 +125,7 @@ static size_t text_size(const char *s)
     return s != NULL ? strlen(s) + 1 : 0;
 }
 
-static size_t texts_size(const struct texts *texts)
+size_t texts_size(const struct texts *texts)
 {
     size_t size = texts->n_notes * sizeof **texts->notes;
     for (unsigned i = 0; i < texts->n_notes; i++)
@@ -145,34 +145,41 @@ static const char *pack(char **at, const char *s)
     return copy;
 }
 
-/* Moves all texts to memory of texts_size() bytes, notes first, for they need its alignment. */
-static void texts_pack(struct texts *texts, void *memory)
+void texts_pack(struct texts *texts, void *memory)
 {
-    struct store_note *notes = memory;
-    char *at = (char *)(notes + texts->n_notes);
-    for (unsigned i = 0; i < texts->n_notes; i++) {
-        const struct store_note *from = &(*texts->notes)[i];
-        notes[i] = (struct store_note){from->at_ms, pack(&at, from->state), pack(&at, from->reason)};
-    }
-    if (texts->notes != NULL)
+    char *at = memory;
+    if (texts->notes != NULL) {
+        struct store_note *notes = memory;
+        at += texts->n_notes * sizeof *notes;
+        for (unsigned i = 0; i < texts->n_notes; i++) {
+            const struct store_note *from = &(*texts->notes)[i];
+            notes[i] = (struct store_note){from->at_ms, pack(&at, from->state), pack(&at, from->reason)};
+        }
         *texts->notes = notes;
+    }
     for (size_t i = 0; i < texts->n; i++)
         *texts->at[i] = pack(&at, *texts->at[i]);
 }
 
+static struct texts find_texts(const struct mutation_kind *kind, void *plan)
+{
+    struct texts texts = {0};
+    if (kind->find_texts != NULL)
+        kind->find_texts(plan, &texts);
+    return texts;
+}
+
 struct mutation *mutation_new(const struct mutation_kind *kind, void *plan)
 {
-    struct texts theirs = {0};
-    kind->find_texts(plan, &theirs);
-    struct mutation *m = mem_alloc(sizeof *m + kind->size + texts_size(&theirs));
+    struct texts texts = find_texts(kind, plan);
+    struct mutation *m = mem_alloc(sizeof *m + kind->size + texts_size(&texts));
     if (m == NULL)
         return NULL;
     *m = (struct mutation){.kind = kind, .plan = m->memory};
     if (kind->size > 0)
         memcpy(m->plan, plan, kind->size);
-    struct texts ours = {0};
-    kind->find_texts(m->plan, &ours);
-    texts_pack(&ours, m->memory + kind->size);
+    texts = find_texts(kind, m->plan);
+    texts_pack(&texts, m->memory + kind->size);
     return m;
 }
 
@@ -203,12 +210,6 @@ static void on_probed(const struct err *err, int64_t id, bool replayed, void *ar
     (void)arg;
 }
 
-static void find_no_texts(void *plan, struct texts *texts)
-{
-    (void)plan;
-    (void)texts;
-}
-
 static enum err_code apply_probe(struct db *d, struct mutation *m)
 {
     return db_probe(d, &m->err);
@@ -216,7 +217,7 @@ static enum err_code apply_probe(struct db *d, struct mutation *m)
 
 static void on_probe(uv_timer_t *timer)
 {
-    static const struct mutation_kind probe = {0, find_no_texts, apply_probe};
+    static const struct mutation_kind probe = {0, NULL, apply_probe};
     mutation_queue(timer->data, &probe, NULL, 0, on_probed, NULL);
 }
 

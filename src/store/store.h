@@ -115,8 +115,8 @@ struct store_fire {
  * Nothing of it is written with ERR_CONFLICT: the schedule has another version by now, or is gone.
  */
 struct store_step {
-    struct store_schedule
-        schedule;           /* id and version as read; state, progress, due_ms and fires are written */
+    /* id and version as read, fires one more; state, progress, due_ms and fires are written */
+    struct store_schedule schedule;
     struct store_fire fire; /* its number is schedule.fires; .schedule is not looked at */
     int64_t keep;           /* so many fires are kept; older ones that have ended go */
 };
@@ -196,7 +196,8 @@ void store_update_schedule(struct store *s, const struct store_schedule *schedul
 /* Removes it with its fires. ERR_NOT_FOUND. */
 void store_remove_schedule(struct store *s, int64_t id, store_cb *done, void *arg);
 
-/* A fire that makes no application (yet). The schedule's version grows by 1. `id` is the fire's number. */
+/* A fire that makes no application (yet). The schedule's version grows by 1. `id` is the fire's number; -1
+ * after a failure. */
 void store_step(struct store *s, const struct store_step *step, store_cb *done, void *arg);
 /* A fire with the application that it makes: as store_insert_app() without a key, in one transaction with the
  * step. The fire is given the application's id as its batch. `id` is the application's; with ERR_CONFLICT for
@@ -204,12 +205,14 @@ void store_step(struct store *s, const struct store_step *step, store_cb *done, 
 void store_fire_app(struct store *s, const struct store_step *step, const struct store_app *app,
                     const struct store_note *note, store_cb *done, void *arg);
 /* The application of a fire that waited: the fire's row is rewritten (as store_update_fire(), from state
- * `from_state` only, else ERR_CONFLICT with `id` -1) in one transaction with the insertion. */
+ * `from_state` only, else ERR_CONFLICT with `id` -1; its batch is the application) in one transaction with
+ * the insertion. `id` and a name that is taken: as in store_fire_app(). ERR_NOT_FOUND. */
 void store_launch_fire(struct store *s, const struct store_fire *fire, const char *from_state,
                        const struct store_app *app, const struct store_note *note, store_cb *done, void *arg);
-/* Rewrites state, times, batch and reason of a fire, and, when `next` is not NULL, appends that fire (a
- * further attempt) with the schedule's next number, which `id` tells then. ERR_NOT_FOUND: schedule or fire
- * are gone. */
+/* Rewrites state, times but planned_ms, batch, reason and ended of a fire, and, when `next` is not NULL,
+ * appends that fire (a further attempt) with the schedule's next number, which `id` tells then; the
+ * schedule's version grows by 1, for a step read before would take the same number. ERR_NOT_FOUND: schedule
+ * or fire are gone. */
 void store_update_fire(struct store *s, const struct store_fire *fire, const struct store_fire *next,
                        store_cb *done, void *arg);
 
@@ -226,7 +229,7 @@ enum err_code store_load_fires(struct store *s, bool (*on_fire)(const struct sto
                                void *arg, struct err *err);
 
 /* Reading rows of schedules and fires from a worker thread. The visitor runs on that worker, row by row, and
- * may touch only what its arg gives it; false stops. done comes on the loop, once. */
+ * may touch only what its arg gives it; false stops, which is no error. done comes on the loop, once. */
 typedef bool store_schedule_visit(const struct store_schedule *schedule, void *arg);
 typedef bool store_fire_visit(const struct store_fire *fire, void *arg);
 typedef void store_visited_cb(const struct err *err, int64_t total, void *arg);
@@ -239,9 +242,11 @@ struct store_schedules {
     int64_t after_id;                /* -1: from the start */
     int64_t max;                     /* -1: all */
     bool by_name;                    /* by group and name instead of id; after_id is not looked at */
-    int64_t due_before_ms;           /* only those due before; 0: all */
+    /* Only those due before, ascending by due_ms, then priority, higher first, then id; after_id and by_name
+     * are not looked at. 0: all. */
+    int64_t due_before_ms;
 };
-/* `total` counts those that match, whatever after_id and max. */
+/* `total` counts those that match, whatever after_id and max, also when the visitor stopped. */
 void store_read_schedules(struct store *s, const struct store_schedules *which, store_schedule_visit *visit,
                           void *visit_arg, store_visited_cb *done, void *arg);
 /* Newest first, numbers below `before` (0: all); `total` is not told (0). */

@@ -42,6 +42,9 @@ struct texts {
     unsigned n_notes;
 };
 void texts_add(struct texts *texts, const char **text);
+/* Moves them all to memory of texts_size() bytes that is aligned for the notes, if there are any. */
+size_t texts_size(const struct texts *texts);
+void texts_pack(struct texts *texts, void *memory);
 void texts_of_app(struct texts *texts, struct store_app *app);
 void texts_of_note(struct texts *texts, struct store_note *note);
 void texts_of_key(struct texts *texts, struct store_key *key);
@@ -50,8 +53,8 @@ void texts_of_key(struct texts *texts, struct store_key *key);
 
 /* A kind of mutation. What one of them is to do, its plan, is a struct that only the kind knows. */
 struct mutation_kind {
-    size_t size; /* of the plan */
-    void (*find_texts)(void *plan, struct texts *texts);
+    size_t size;                                         /* of the plan */
+    void (*find_texts)(void *plan, struct texts *texts); /* NULL: it points to nothing */
     /* Called on the writer's thread: does it, and fills m->err, m->id and m->replayed. */
     enum err_code (*apply)(struct db *d, struct mutation *m);
 };
