@@ -229,7 +229,9 @@ void reply_outcome(struct http_request *r, enum operation operation, const struc
 
 /* ---- tokens.c: calls that get a token (provision_open/stop/free call these) ---- */
 
+/* What had not ended when the last server did begins again with the first turn of the loop. */
 enum err_code tokens_open(struct provision *p, struct tokens **ret, struct err *err);
+void tokens_stop(struct tokens *t); /* NULL is fine */
 void tokens_free(struct tokens *t); /* NULL is fine */
 /* Begins the operation in the background, and answers with 202 and its token. Nothing of the request is
  * needed after the call. */
