@@ -70,8 +70,8 @@ struct job_schedule {
 struct component {
     char *id;
     char *job_name, *jar, *class_name;
-    char *queue; /* "" when there is none */
-    bool has_args, has_dependencies, has_conf;
+    char *queue;                     /* "" when there is none */
+    bool has_args, has_dependencies; /* given, perhaps as empty lists */
     struct strlist args;
     struct strlist dependencies;
     struct strmap conf;
@@ -131,41 +131,44 @@ const char *rule_message(enum rule rule);
 /* The rules up to RULE_DATES. failed[rule] becomes true for those that are broken. */
 void rules_check(const struct descriptor *d, bool failed[RULES_END]);
 
-/* ---- presence.c: rules 10 and 11 ---- */
-
-typedef void presence_cb(const struct err *err, bool has_namenode, bool has_file, void *arg);
-/* Called back once, perhaps at once. The text of the jar is not needed after the call. */
-void presence_ask(struct provision *p, const char *jar, presence_cb *done, void *arg);
+/* RULE_NAMENODE and RULE_FILE as far as no other server is asked; may block on the disk. *ret_path is set
+ * when HDFS has to be asked (the caller frees it with mem_free). */
+enum err_code rules_check_file(const struct descriptor *d, bool failed[RULES_END], char **ret_path,
+                               struct err *err);
 
 /* ---- job_data.c: what a job runs (no state) ---- */
 
-/* The job data as JSON, which the schedule keeps as its task:
- *   {"className":…,"jarPath":…,"jobArgs":[…],"driverMemory":…,"driverCores":n,"executorMemory":…,
- *    "executorCores":n,"numExecutors":n,"conf":{…},"name":…,"queue":…}
- * with every default filled in, and conf merged unless `strict`. `jars`, the dependencies as full URIs,
- * follows when there are any and `strict` is not set. NULL: out of memory; the caller frees it with mem_free.
- */
-char *job_data_text(const struct component *c, bool strict);
-
 struct job_data {
     char *class_name, *jar_path, *driver_memory, *executor_memory, *name, *queue;
-    struct strlist args, jars;
+    struct strlist args;
+    struct strlist jars; /* the dependencies as full URIs */
     struct strmap conf;
     int64_t driver_cores, executor_cores, num_executors;
 };
-enum err_code job_data_read(const char *text, struct job_data *ret, struct err *err);
 void job_data_clear(struct job_data *d);
+
+/* Of a component, with every default filled in. `strict`: without its conf and its dependencies. ERR_NOMEM.
+ */
+enum err_code job_data_make(const struct component *c, bool strict, struct job_data *ret, struct err *err);
+
+/* As JSON, which the schedule keeps as its task:
+ *   {"className":…,"jarPath":…,"jobArgs":[…],"driverMemory":…,"driverCores":n,"executorMemory":…,
+ *    "executorCores":n,"numExecutors":n,"conf":{…},"name":…,"queue":…}
+ * and "jars":[…] behind it when there are any. NULL: out of memory; the caller frees it with mem_free. */
+char *job_data_text(const struct job_data *d);
+enum err_code job_data_read(const char *text, struct job_data *ret, struct err *err);
 
 /* "<job name>-<instant in UTC as yyyy-MM-dd hh:mm:ss AM>"; NULL: out of memory. */
 char *job_run_name(const char *job_name, int64_t wall_ms);
 
 /* ---- result.c: the text in `result` (no state) ---- */
 
-/* `first_ms`: the first fire time; TRIGGER_NEVER: the job is destroyed, not created. NULL: out of memory. */
-char *result_text(const struct component *c, bool strict, int64_t first_ms, const struct zone *zone);
-/* Date.toString() of an instant: "Tue Jan 01 02:30:00 UTC 2030". */
+/* `first_ms`: the first fire time; TRIGGER_NEVER: the job is destroyed, not created. NULL: out of memory; the
+ * caller frees it with mem_free. */
+char *result_text(const struct component *c, const struct job_data *d, int64_t first_ms);
+/* Date.toString() of an instant in the zone of the process: "Tue Jan 01 02:30:00 UTC 2030". */
 enum { JAVA_DATE_MAX = 64 };
-void java_date_text(int64_t instant_s, const struct zone *zone, char ret[JAVA_DATE_MAX]);
+void java_date_text(int64_t instant_s, char ret[JAVA_DATE_MAX]);
 
 /* ---- operation.c ---- */
 
@@ -174,18 +177,19 @@ const char *operation_name(enum operation operation); /* "validate", "provision"
 
 /* What became of one: what the call that waits answers with. */
 struct outcome {
-    int status; /* HTTP: 200, 400, 500; 503 and others of ERR_MAP: what hearth itself refuses */
-    const struct strlist *errors; /* messages; of validate with 200 (valid when empty), of others with 400 */
+    int status;                   /* HTTP: 200; 400 and others below 500; 500 and above */
+    const struct strlist *errors; /* messages; of validate with 200 (none: it is valid), and below 500 */
     const char *result;           /* of the others with 200 */
-    const char *error;            /* with 500 and above: the SystemError's text; with 403 hearth's words */
+    const char *error;            /* the SystemError's text, with 500 and above */
 };
 /* The outcome is borrowed for the time of the call. */
 typedef void outcome_cb(const struct outcome *outcome, void *arg);
 
 struct operation_request {
     enum operation operation;
-    const char *descriptor;         /* YAML text */
-    const char *owner, *proxy_user; /* or NULL */
+    const char *descriptor; /* YAML text */
+    const char *owner;      /* who asks, whose rights count; NULL: may do everything */
+    const char *proxy_user; /* as whom the job runs, or NULL */
 };
 /* Called back once, perhaps at once. Nothing of the request is needed after the call. */
 void operation_run(struct provision *p, const struct operation_request *request, outcome_cb *done, void *arg);
