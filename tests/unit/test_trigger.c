@@ -103,7 +103,8 @@ static void check_fires(const char *id, struct trigger *t, const json_t *fires)
         const char *text = json_string_value(json_array_get(fires, i));
         int64_t expected_ms = text != NULL ? instant(text) : TRIGGER_NEVER;
         if (t->next_ms != expected_ms)
-            fail_msg("%s: fire %zu is %lld instead of %s", id, i, (long long)t->next_ms, text);
+            fail_msg("%s: fire %zu is %lld instead of %s", id, i, (long long)t->next_ms,
+                     text != NULL ? text : "never");
         if (text == NULL)
             return;
         assert_int_equal(trigger_after(t, t->next_ms - 1), t->next_ms);
