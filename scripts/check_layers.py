@@ -13,6 +13,7 @@ import sys
 USES = {
     "base": "",
     "loop": "base",
+    "hdfs": "loop base",
     "schedule": "base",
     "spark": "loop base",
     "rpc": "spark loop base",

@@ -8,14 +8,12 @@
  * Callers' code only runs from take_finished(), never below a function of libcurl; so it may start, cancel
  * and free whatever it likes.
  */
-#include "loop/http_client.h"
+#include "loop/http_client_internal.h"
 
-#include "base/buf.h"
 #include "base/mem.h"
 #include "loop/http.h"
 
 #include <assert.h>
-#include <curl/curl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <utlist.h>
@@ -23,6 +21,7 @@
 enum {
     HEAD_MAX_BYTES = 64 * 1024, /* of an answer */
     KEPT_CONNECTIONS_MAX = 128,
+    EXPECT_MS = 5000, /* how long a server may think about whether it wants a file */
 };
 
 /* A socket that libcurl waits for. */
@@ -31,28 +30,6 @@ struct poll {
     struct http_client *client;
     curl_socket_t socket;
     struct poll *prev, *next;
-};
-
-struct http_client {
-    CURLM *multi; /* NULL: freed */
-    uv_loop_t *loop;
-    uv_timer_t timer;
-    struct poll *polls;
-    struct http_call *calls; /* under way */
-    size_t open_handles;     /* the timer and the polls, until they are closed */
-};
-
-struct http_call {
-    struct http_client *client;
-    CURL *easy;
-    struct curl_slist *headers;
-    int64_t timeout_ms;
-    size_t head_bytes;
-    struct buf answer;
-    http_call_cb *done;
-    void *arg;
-    struct http_call *prev, *next;
-    char words[CURL_ERROR_SIZE];
 };
 
 /* ---- URLs ---------------------------------------------------------------------------------- */
@@ -127,6 +104,10 @@ static enum err_code broken(const struct http_call *call, CURLcode result, struc
 
 static enum err_code failure(const struct http_call *call, CURLcode result, struct err *err)
 {
+    if (call->file_trouble.code != ERR_OK) {
+        *err = call->file_trouble;
+        return err->code;
+    }
     if (result == CURLE_OPERATION_TIMEDOUT)
         return too_late(call, err);
     if (result == CURLE_WRITE_ERROR)
@@ -138,7 +119,7 @@ static enum err_code failure(const struct http_call *call, CURLcode result, stru
     return broken(call, result, err);
 }
 
-static void make_result(const struct http_call *call, CURLcode result, struct http_result *ret)
+void http_call_result(const struct http_call *call, CURLcode result, struct http_result *ret)
 {
     *ret = (struct http_result){.sent = was_sent(call), .body = ""};
     if (result != CURLE_OK) {
@@ -147,20 +128,24 @@ static void make_result(const struct http_call *call, CURLcode result, struct ht
     }
     long status = 0;
     char *content_type = NULL;
+    char *location = NULL;
     (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_getinfo(call->easy, CURLINFO_CONTENT_TYPE, &content_type);
+    (void)curl_easy_getinfo(call->easy, CURLINFO_REDIRECT_URL, &location);
     ret->status = (int)status;
     ret->content_type = content_type;
+    ret->location = location;
     ret->body = buf_cstr(&call->answer);
     ret->len = call->answer.len;
 }
 
 /* ---- the end of calls ---------------------------------------------------------------------- */
 
-static void free_call(struct http_call *call)
+void http_call_free(struct http_call *call)
 {
     curl_easy_cleanup(call->easy);
     curl_slist_free_all(call->headers);
+    mem_free(call->file);
     buf_clear(&call->answer);
     mem_free(call);
 }
@@ -184,9 +169,9 @@ static void finish(struct http_call *call, CURLcode code)
 {
     struct http_result result;
     detach(call);
-    make_result(call, code, &result);
+    http_call_result(call, code, &result);
     call->done(&result, call->arg);
-    free_call(call);
+    http_call_free(call);
 }
 
 /* A callback may free the client: what it points to stays until the loop has run. */
@@ -200,7 +185,7 @@ static void take_finished(struct http_client *c)
 
 /* ---- libuv and libcurl --------------------------------------------------------------------- */
 
-static void release_client(struct http_client *c)
+void http_client_release(struct http_client *c)
 {
     if (--c->open_handles == 0)
         mem_free(c);
@@ -208,7 +193,7 @@ static void release_client(struct http_client *c)
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    release_client(handle->data);
+    http_client_release(handle->data);
 }
 
 static void on_poll_closed(uv_handle_t *handle)
@@ -216,7 +201,7 @@ static void on_poll_closed(uv_handle_t *handle)
     struct poll *p = handle->data;
     struct http_client *c = p->client;
     mem_free(p);
-    release_client(c);
+    http_client_release(c);
 }
 
 static void act(struct http_client *c, curl_socket_t socket, int events)
@@ -326,10 +311,12 @@ static bool add_header(struct http_call *call, const char *header)
     return true;
 }
 
-/* A header without a value takes one away that libcurl would add. */
+/* A header without a value takes one away that libcurl would add. A file is only sent to a server that wants
+ * it: one that refuses in the midst of it breaks the connection, and its reason is lost. */
 static bool set_headers(struct http_call *call, const char *const *headers)
 {
-    bool ok = add_header(call, "Expect:") && add_header(call, "Content-Type:");
+    bool ok = add_header(call, call->file != NULL ? "Expect: 100-continue" : "Expect:") &&
+              add_header(call, "Content-Type:");
     for (size_t i = 0; ok && headers != NULL && headers[i] != NULL; i++)
         ok = add_header(call, headers[i]);
     return ok && curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers) == CURLE_OK;
@@ -343,10 +330,13 @@ static bool set_request(struct http_call *call, const struct http_call_options *
     bool is_get = strcmp(o->method, "GET") == 0;
     bool ok = curl_easy_setopt(easy, CURLOPT_URL, o->url) == CURLE_OK &&
               curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, is_get ? 0L : 1L) == CURLE_OK;
-    if (ok && (o->body != NULL || strcmp(o->method, "POST") == 0))
+    if (ok && o->file == NULL && (o->body != NULL || strcmp(o->method, "POST") == 0))
         ok = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                               (curl_off_t)(o->body != NULL ? o->body_len : 0)) == CURLE_OK &&
              curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, o->body != NULL ? o->body : "") == CURLE_OK;
+    if (ok && o->negotiate)
+        ok = curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long)CURLAUTH_NEGOTIATE) == CURLE_OK &&
+             curl_easy_setopt(easy, CURLOPT_USERPWD, ":") == CURLE_OK; /* whoever the credentials name */
     if (ok)
         ok = curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, o->method) == CURLE_OK;
     return ok && set_headers(call, o->headers);
@@ -358,6 +348,8 @@ static void set_limits(struct http_call *call, const char *url)
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* ends without waiting for a name server */
     curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* "/a/../b" is for the server to understand */
+    curl_easy_setopt(easy, CURLOPT_EXPECT_100_TIMEOUT_MS, (long)EXPECT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
@@ -379,9 +371,9 @@ static struct http_call *new_call(struct http_client *c, const struct http_call_
     call->timeout_ms = o->timeout_ms;
     buf_init(&call->answer, o->answer_max);
     call->easy = curl_easy_init();
-    if (call->easy == NULL || !set_request(call, o) ||
+    if (call->easy == NULL || mem_set_str(&call->file, o->file) != 0 || !set_request(call, o) ||
         curl_easy_setopt(call->easy, CURLOPT_PROTOCOLS_STR, "http,https") != CURLE_OK) {
-        free_call(call);
+        http_call_free(call);
         return NULL;
     }
     set_limits(call, o->url);
@@ -397,8 +389,12 @@ struct http_call *http_call_start(struct http_client *c, const struct http_call_
         return NULL;
     call->done = done;
     call->arg = arg;
+    if (options->file != NULL || options->negotiate) {
+        http_thread_start(call);
+        return call;
+    }
     if (curl_multi_add_handle(c->multi, call->easy) != CURLM_OK) {
-        free_call(call);
+        http_call_free(call);
         return NULL;
     }
     DL_APPEND(c->calls, call);
@@ -407,8 +403,12 @@ struct http_call *http_call_start(struct http_client *c, const struct http_call_
 
 void http_call_cancel(struct http_call *call)
 {
+    if (call->thread_state != NO_THREAD) {
+        http_thread_cancel(call);
+        return;
+    }
     detach(call);
-    free_call(call);
+    http_call_free(call);
 }
 
 /* ---- the client ---------------------------------------------------------------------------- */
@@ -442,6 +442,8 @@ void http_client_free(struct http_client *c)
     if (c == NULL)
         return;
     DL_FOREACH_SAFE(c->calls, call, next_call)
+    http_call_cancel(call);
+    DL_FOREACH_SAFE(c->waiting, call, next_call)
     http_call_cancel(call);
     (void)curl_multi_cleanup(c->multi);
     c->multi = NULL;
