@@ -145,9 +145,9 @@ def module_hearth(request, tmp_path_factory, spark_home):
     """module_hearth(settings={…}, fake_java=True) starts servers that all tests of a module share."""
     made = []
 
-    def make(settings=None, fake_java=False):
+    def make(settings=None, fake_java=False, **more):
         server = harness.Hearth(tmp_path_factory.mktemp("hearth"), spark_home, settings,
-                                java_home=harness.FAKE_JAVA_HOME if fake_java else None)
+                                java_home=harness.FAKE_JAVA_HOME if fake_java else None, **more)
         made.append(server)
         if not fake_java:
             server.take_archive(request.getfixturevalue("spark_server"))
