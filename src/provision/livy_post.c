@@ -22,9 +22,9 @@ enum {
     POST_TIMEOUT_MS = 5 * 60 * 1000, /* Livy answers when it has begun to start the driver */
     ANSWER_MAX = 1 << 20,
     ANSWER_DEPTH_MAX = 32,
-    BODY_MAX = 16 << 20,
-    WAITING_MAX = 100000,
-    WORDS_MAX = 200, /* bytes of a refusal that are kept */
+    BODY_MAX = 64 << 20,
+    WAITING_MAX = 256 << 20, /* bytes of all tasks that wait */
+    WORDS_MAX = 200,         /* bytes of a refusal that are kept */
     REASON_MAX = 512,
     CREATED = 201,
 };
@@ -44,7 +44,8 @@ struct livy_post {
     struct http_client *client; /* NULL: stopped */
     char *url;                  /* <provision.livy_url>/batches */
     struct post *waiting, *posted;
-    int64_t n_waiting, n_posted;
+    size_t waiting_size;
+    int64_t n_posted;
 };
 
 static void post_free(struct post *post)
@@ -221,6 +222,7 @@ static enum err_code send_post(struct post *post, struct err *err)
         .headers = headers,
         .body = buf_cstr(&body),
         .body_len = body.len,
+        .negotiate = l->provision->options.settings->provision.kerberos,
         .timeout_ms = POST_TIMEOUT_MS,
         .answer_max = ANSWER_MAX,
     };
@@ -237,7 +239,7 @@ static void pump(struct livy_post *l)
         struct post *post = l->waiting;
         struct err err = {0};
         DL_DELETE(l->waiting, post);
-        l->n_waiting--;
+        l->waiting_size -= strlen(post->task);
         if (send_post(post, &err) != ERR_OK) {
             end_post(post, FIRE_FAILED, -1, err.msg);
             continue;
@@ -251,16 +253,16 @@ void livy_post_run(void *arg, const struct schedule_view *schedule, const struct
 {
     struct provision *p = arg;
     struct livy_post *l = p->livy_post;
-    struct post *post = l->n_waiting < WAITING_MAX ? post_new(l, schedule, fire) : NULL;
+    bool has_room = l->waiting_size < WAITING_MAX;
+    struct post *post = has_room ? post_new(l, schedule, fire) : NULL;
     if (post == NULL) {
-        const char *why =
-            l->n_waiting < WAITING_MAX ? "out of memory" : "too many jobs wait to be posted to Livy";
+        const char *why = has_room ? "out of memory" : "too many jobs wait to be posted to Livy";
         log_warn("job not posted to Livy", LOG_S("job", schedule->spec.name), LOG_S("why", why));
         scheduler_end_fire(p->options.scheduler, fire->schedule, fire->number, FIRE_FAILED, -1, why);
         return;
     }
     DL_APPEND(l->waiting, post);
-    l->n_waiting++;
+    l->waiting_size += strlen(post->task);
     pump(l);
 }
 
