@@ -46,7 +46,7 @@ static enum err_code refuse(const char *name, enum trigger_kind kind, struct err
     for (enum misfire m = MISFIRE_SMART; m < MISFIRES; m++)
         if ((misfires[m].kinds & 1U << kind) != 0)
             buf_printf(&allowed, "%s%s", allowed.len > 0 ? ", " : "", misfires[m].name);
-    return err_set(err, ERR_INVALID, "misfire '%.40s': unknown for the kind %s (allowed: %s)", name,
+    return err_set(err, ERR_INVALID, "'%.40s' is not known for the kind %s (allowed: %s)", name,
                    trigger_kind_name(kind), buf_cstr(&allowed));
 }
 

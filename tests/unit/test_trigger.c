@@ -298,9 +298,8 @@ static void a_misfire_instruction_that_is_unknown_tells_what_is_allowed(void **s
     enum misfire found;
     struct err err = {0};
     assert_int_equal(misfire_find("Smart", TRIGGER_CRON, &found, &err), ERR_INVALID);
-    assert_string_equal(err.msg,
-                        "misfire 'Smart': unknown for the kind cron (allowed: smart, ignore, fire_now, "
-                        "do_nothing)");
+    assert_string_equal(err.msg, "'Smart' is not known for the kind cron (allowed: smart, ignore, fire_now, "
+                                 "do_nothing)");
     assert_int_equal(misfire_find("do_nothing", TRIGGER_INTERVAL, &found, &err), ERR_INVALID);
     assert_non_null(strstr(err.msg, "next_with_existing_count)"));
 }
