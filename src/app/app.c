@@ -277,7 +277,8 @@ static enum err_code check_room(struct apps *apps, uint64_t memory, struct err *
 enum err_code app_fill(struct app *app, const struct app_request *request, struct err *err)
 {
     const struct spark_submission *s = request->submission;
-    if (mem_set_str(&app->info.name, s->name) != 0 || mem_set_str(&app->info.owner, request->owner) != 0 ||
+    if (mem_set_str(&app->info.name, request->name) != 0 ||
+        mem_set_str(&app->info.owner, request->owner) != 0 ||
         mem_set_str(&app->info.proxy_user, request->proxy_user) != 0 ||
         mem_set_str(&app->info.file, s->file) != 0 || mem_set_str(&app->info.master, s->master) != 0 ||
         mem_set_str(&app->info.deploy_mode, s->deploy_mode) != 0 ||
@@ -311,7 +312,13 @@ static enum err_code insert(struct app *app, const struct app_request *request, 
     };
     struct store_note note = {app->info.created_ms, row.state, NULL};
     app->apps->inserting++;
-    store_insert_app(app->apps->options.store, &row, &note, request->key, on_inserted, in);
+    struct store *store = app->apps->options.store;
+    if (request->step != NULL)
+        store_fire_app(store, request->step, &row, &note, on_inserted, in);
+    else if (request->launched != NULL)
+        store_launch_fire(store, request->launched, request->launched_from, &row, &note, on_inserted, in);
+    else
+        store_insert_app(store, &row, &note, request->key, on_inserted, in);
     return ERR_OK;
 }
 

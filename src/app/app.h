@@ -119,15 +119,20 @@ void apps_free(struct apps *apps);
 
 struct app_request {
     enum app_kind kind;
-    const char *owner, *proxy_user;            /* or NULL */
-    const struct spark_submission *submission; /* its name is the application's too */
-    const char *door;                          /* JSON object to keep with it, or NULL */
-    const struct store_key *key;               /* or NULL */
-    bool warm;                                 /* a driver ahead of its request: see apps_adopt() */
+    const char *owner, *proxy_user; /* or NULL */
+    const char *name;               /* what the application is called: unique, or NULL */
+    const struct spark_submission *submission;
+    const char *door;            /* JSON object to keep with it, or NULL */
+    const struct store_key *key; /* or NULL */
+    bool warm;                   /* a driver ahead of its request: see apps_adopt() */
+    /* Written in the same transaction; at most one, and without a key: */
+    const struct store_step *step;     /* the fire of a schedule that makes it, or NULL */
+    const struct store_fire *launched; /* a fire that waited in state launched_from, or NULL */
+    const char *launched_from;
 };
 
 /* `app` is NULL when err says why; `replayed` when the key had made it before. With ERR_CONFLICT for a
- * name `id` is the owner of that name. */
+ * name `id` is the owner of that name, for a schedule or fire it is -1. */
 typedef void apps_submit_cb(const struct err *err, struct app *app, int64_t id, bool replayed, void *arg);
 
 /* Refuses at once (returning the error; done is not called) what can never run: more memory than the

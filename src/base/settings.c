@@ -165,6 +165,13 @@ const struct option settings_options[] = {
          "Authenticate by Kerberos (SPNEGO) to provision.namenodes and provision.livy_url, with the "
          "credentials that KRB5CCNAME or KRB5_CLIENT_KTNAME name."),
 
+    COUNT("schedule.history", schedule.history, "100", 1, 1000000,
+          "How many fires of each schedule are kept; the oldest that have ended go first."),
+    TIME("schedule.misfire_threshold", schedule.misfire_threshold_ms, "60s", 100, DAY,
+         "How late a schedule may fire. What is later is a misfire, and the schedule's misfire instruction "
+         "says "
+         "what happens."),
+
     TIME("retain.age", retain.age_ms, "30d", SECOND, 3650 * DAY,
          "How long an ended application stays listed."),
     COUNT("retain.count", retain.count, "10000", 1, 10000000,

@@ -90,6 +90,10 @@ struct settings {
         int64_t threads; /* posts at the same time */
     } provision;
     struct {
+        int64_t history; /* fires kept per schedule */
+        int64_t misfire_threshold_ms;
+    } schedule;
+    struct {
         int64_t age_ms;
         int64_t count;
     } retain;

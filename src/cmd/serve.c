@@ -14,6 +14,7 @@
 #include "livy/livy.h"
 #include "loop/http.h"
 #include "provision/compat.h"
+#include "scheduler/scheduler.h"
 #include "session/session.h"
 #include "spark/spark.h"
 #include "store/store.h"
@@ -42,6 +43,7 @@ struct serve {
     struct clusters *clusters;
     struct drivers *drivers;
     struct apps *apps;
+    struct scheduler *scheduler;
     struct sessions *sessions;
     struct http_server *http;
     struct door *door;
@@ -232,6 +234,15 @@ static enum err_code start(struct serve *s, struct err *err)
     rc = apps_open(&apps, &s->apps, err);
     if (rc != ERR_OK)
         return rc;
+    struct scheduler_options scheduler = {
+        .loop = &s->loop,
+        .store = s->store,
+        .apps = s->apps,
+        .settings = &s->settings,
+    };
+    rc = scheduler_open(&scheduler, &s->scheduler, err);
+    if (rc != ERR_OK)
+        return rc;
     struct sessions_options sessions = {
         .loop = &s->loop,
         .store = s->store,
@@ -241,7 +252,11 @@ static enum err_code start(struct serve *s, struct err *err)
         .state_dir = s->settings.server.state_dir,
     };
     rc = sessions_open(&sessions, &s->sessions, err);
-    return rc == ERR_OK ? open_doors(s, err) : rc;
+    if (rc == ERR_OK)
+        rc = open_doors(s, err);
+    if (rc == ERR_OK)
+        scheduler_start(s->scheduler); /* behind the doors that have schedules */
+    return rc;
 }
 
 /* ---- running and stopping ---- */
@@ -251,6 +266,7 @@ static enum err_code start(struct serve *s, struct err *err)
 static void stop(struct serve *s)
 {
     store_close(s->store);
+    scheduler_stop(s->scheduler);
     sessions_stop(s->sessions);
     if (s->apps != NULL)
         apps_stop(s->apps);
@@ -271,6 +287,7 @@ static void stop(struct serve *s)
     door_close(s->door);
     cluster_door_close(s->cluster_door);
     openapi_close(s->openapi);
+    scheduler_free(s->scheduler);
     sessions_free(s->sessions);
     apps_free(s->apps);
     drivers_free(s->drivers);

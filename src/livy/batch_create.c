@@ -20,6 +20,7 @@ static enum err_code hand_over(struct livy *l, const struct program_request *p, 
         .kind = APP_BATCH,
         .owner = owner,
         .proxy_user = p->submission.proxy_user,
+        .name = p->submission.name,
         .submission = &p->submission,
         .key = key,
     };

@@ -407,6 +407,7 @@ static bool make_app_request(const struct sessions *s, const struct session_requ
         .kind = APP_SESSION,
         .owner = request->owner,
         .proxy_user = request->proxy_user,
+        .name = request->submission->name,
         .submission = request->submission,
         .door = *ret_door,
         .key = request->key,

@@ -18,6 +18,23 @@ void spark_submission_clear(struct spark_submission *s)
     *s = (struct spark_submission){0};
 }
 
+int spark_submission_copy(struct spark_submission *to, const struct spark_submission *from)
+{
+    struct spark_submission copy = {0};
+    if (mem_set_str(&copy.file, from->file) == 0 && mem_set_str(&copy.class_name, from->class_name) == 0 &&
+        strlist_copy(&copy.args, &from->args) == 0 && mem_set_str(&copy.name, from->name) == 0 &&
+        mem_set_str(&copy.master, from->master) == 0 &&
+        mem_set_str(&copy.deploy_mode, from->deploy_mode) == 0 &&
+        mem_set_str(&copy.proxy_user, from->proxy_user) == 0 && mem_set_str(&copy.queue, from->queue) == 0 &&
+        strlist_copy(&copy.py_files, &from->py_files) == 0 && strmap_copy(&copy.conf, &from->conf) == 0 &&
+        strmap_copy(&copy.env, &from->env) == 0) {
+        *to = copy;
+        return 0;
+    }
+    spark_submission_clear(&copy);
+    return -1;
+}
+
 void spark_submission_write(const struct spark_submission *s, struct json_out *out, const char *key)
 {
     json_out_object(out, key);

@@ -29,6 +29,9 @@ struct spark_submission {
 };
 
 void spark_submission_clear(struct spark_submission *s);
+/* A copy with memory of its own. 0, or -1 when memory is short, with *to untouched; what it held is not
+ * freed. */
+int spark_submission_copy(struct spark_submission *to, const struct spark_submission *from);
 
 /* The form in which the store keeps it. Reading refuses unknown fields. */
 void spark_submission_write(const struct spark_submission *s, struct json_out *out, const char *key);

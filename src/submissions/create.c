@@ -79,6 +79,7 @@ static enum err_code submit(struct submissions *s, struct http_request *r, struc
         .kind = APP_BATCH,
         .owner = http_user(r),
         .proxy_user = wanted->submission.proxy_user,
+        .name = wanted->submission.name,
         .submission = &wanted->submission,
         .door = submissions_mark,
     };

@@ -1,0 +1,297 @@
+/*
+ * A turn: work on one schedule, one thing after the other.
+ *
+ *     turn_begin ──► row read ──► turn_go: an end to write? a wish? one that waits? due?
+ *                      ▲   ▲        │ yes: a write begins                  │ no
+ *                      │   └────────┘ it came back                         ▼
+ *                      └── held for a second: refused               noted when it is due; over
+ *
+ * Rows are read in batches on a worker, which also makes sense of them.
+ */
+#include "scheduler/scheduler_internal.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+#include <utlist.h>
+
+/* ---- beginning and ending ---- */
+
+/* Its entry leaves the timing for the length of the turn. */
+static void take_entry(struct turn *t)
+{
+    struct scheduler *s = t->scheduler;
+    struct timing_entry entry;
+    if (timing_take(&s->wall, t->id, NULL)) {
+        t->was_due = true;
+    } else if (timing_take(&s->steady, t->id, &entry)) {
+        t->was_due = t->is_anchored = true;
+        t->anchor_mono_ms = entry.due_ms;
+        t->anchor_next_ms = TRIGGER_NEVER; /* known when the row is */
+    }
+    s->n_due_turns += t->was_due;
+}
+
+struct turn *turn_begin(struct scheduler *s, int64_t id)
+{
+    struct turn *t = NULL;
+    HASH_FIND(hh, s->turns, &id, sizeof id, t);
+    if (t == NULL && (t = mem_calloc(1, sizeof *t)) != NULL) {
+        t->scheduler = s;
+        t->id = id;
+        t->at_once_ms = TRIGGER_NEVER;
+        t->place = TURN_WAITS_FOR_READ;
+        HASH_ADD(hh, s->turns, id, sizeof t->id, t);
+        s->n_turns++;
+        take_entry(t);
+        DL_APPEND(s->to_read, t);
+    } else if (t != NULL && t->place == TURN_HELD) {
+        DL_DELETE(s->held, t);
+        t->place = TURN_WAITS_FOR_READ;
+        DL_APPEND(s->to_read, t);
+    }
+    return t;
+}
+
+static void leave_place(struct turn *t)
+{
+    if (t->place == TURN_HELD)
+        DL_DELETE(t->scheduler->held, t);
+    else if (t->place == TURN_WAITS_FOR_READ)
+        DL_DELETE(t->scheduler->to_read, t);
+    t->place = TURN_BUSY;
+}
+
+static void drop_view(struct turn *t)
+{
+    if (t->has_view)
+        schedule_view_clear(&t->view);
+    t->has_view = false;
+}
+
+void turn_free(struct turn *t)
+{
+    struct scheduler *s = t->scheduler;
+    leave_place(t);
+    HASH_DEL(s->turns, t);
+    s->n_turns--;
+    s->n_due_turns -= t->was_due;
+    step_clear(&t->step);
+    drop_view(t);
+    mem_free(t->refusal);
+    mem_free(t);
+}
+
+/* Notes when it is due again. False: out of memory. */
+static bool note_due(struct turn *t)
+{
+    struct scheduler *s = t->scheduler;
+    const struct trigger *trigger = &t->view.spec.trigger;
+    int64_t due_ms = fire_due_ms(t);
+    int32_t priority = (int32_t)t->view.spec.priority;
+    if (due_ms == TRIGGER_NEVER)
+        return true;
+    if (!fire_is_steady(trigger))
+        return timing_put(&s->wall, t->id, due_ms, priority);
+    int64_t mono_ms = clock_mono_ms() + (due_ms - clock_wall_ms());
+    if (t->is_anchored && t->anchor_next_ms == trigger->next_ms)
+        mono_ms = t->anchor_mono_ms;
+    return timing_put(&s->steady, t->id, mono_ms, priority);
+}
+
+static void turn_end(struct turn *t)
+{
+    struct scheduler *s = t->scheduler;
+    if (!note_due(t)) {
+        struct err err;
+        err_set(&err, ERR_NOMEM, "out of memory");
+        turn_hold(t, &err);
+        return;
+    }
+    turn_free(t);
+    scheduler_pump(s);
+}
+
+/* ---- reading ---- */
+
+struct row_read {
+    int64_t id;
+    enum err_code rc;
+    struct schedule_view view;
+    char why[200];
+};
+
+struct batch {
+    struct scheduler *scheduler;
+    size_t n, n_rows;
+    int64_t ids[READ_BATCH];
+    struct row_read rows[READ_BATCH]; /* as they come: ids that are gone are left out */
+};
+
+/* On a worker. */
+static bool on_row(const struct store_schedule *row, void *arg)
+{
+    struct batch *b = arg;
+    struct err err = {0};
+    if (b->n_rows == b->n)
+        return false;
+    struct row_read *r = &b->rows[b->n_rows++];
+    r->id = row->id;
+    r->view = (struct schedule_view){0};
+    r->rc = record_read_schedule(row, &r->view, &err);
+    if (r->rc != ERR_OK)
+        (void)snprintf(r->why, sizeof r->why, "%.190s", err.msg);
+    return true;
+}
+
+static void tell_all(struct turn *t, const struct err *err)
+{
+    while (t->wishes != NULL)
+        wish_tell(t, t->wishes, err, -1);
+}
+
+static void give_up(struct turn *t, const struct err *err)
+{
+    struct scheduler *s = t->scheduler;
+    tell_all(t, err);
+    turn_free(t);
+    scheduler_pump(s);
+}
+
+/* Those who wait are told; what is due is tried again. */
+static void on_unread(struct turn *t, const struct err *err)
+{
+    tell_all(t, err);
+    turn_hold(t, err);
+}
+
+static void on_gone(struct turn *t)
+{
+    struct err err;
+    err_set(&err, ERR_NOT_FOUND, "there is no schedule %lld", (long long)t->id);
+    ongoing_drop_schedule(t->scheduler, t->id);
+    give_up(t, &err);
+}
+
+static void on_unreadable(struct turn *t, const struct row_read *r)
+{
+    struct err err;
+    err_set(&err, r->rc, "schedule %lld: %s", (long long)t->id, r->why);
+    if (r->rc == ERR_NOMEM || r->rc == ERR_BUSY || r->rc == ERR_IO) {
+        on_unread(t, &err);
+        return;
+    }
+    log_error("a stored schedule is not readable and does not fire", LOG_I("schedule", t->id),
+              LOG_S("why", r->why));
+    give_up(t, &err);
+}
+
+static void take_view(struct turn *t, struct row_read *r)
+{
+    t->view = r->view;
+    r->view = (struct schedule_view){0};
+    t->has_view = true;
+    if (t->is_anchored && t->anchor_next_ms == TRIGGER_NEVER)
+        t->anchor_next_ms = t->view.spec.trigger.next_ms;
+    turn_go(t);
+}
+
+static void on_batch(const struct err *err, int64_t total, void *arg)
+{
+    struct batch *b = arg;
+    struct scheduler *s = b->scheduler;
+    (void)total;
+    s->reads--;
+    for (size_t i = 0, at = 0; i < b->n; i++) {
+        struct turn *t = NULL;
+        HASH_FIND(hh, s->turns, &b->ids[i], sizeof b->ids[i], t);
+        struct row_read *r = at < b->n_rows && b->rows[at].id == b->ids[i] ? &b->rows[at++] : NULL;
+        if (t == NULL) /* only while the server stops */
+            schedule_view_clear(r != NULL ? &r->view : &(struct schedule_view){0});
+        else if (r != NULL && r->rc == ERR_OK)
+            take_view(t, r);
+        else if (r != NULL)
+            on_unreadable(t, r);
+        else if (err->code != ERR_OK)
+            on_unread(t, err);
+        else
+            on_gone(t);
+    }
+    mem_free(b);
+    turn_read_waiting(s);
+}
+
+static bool read_batch(struct scheduler *s)
+{
+    struct batch *b = mem_alloc(sizeof *b);
+    if (b == NULL)
+        return false; /* the tick comes here again */
+    b->scheduler = s;
+    b->n = b->n_rows = 0;
+    while (b->n < READ_BATCH && s->to_read != NULL) {
+        struct turn *t = s->to_read;
+        leave_place(t);
+        b->ids[b->n++] = t->id;
+    }
+    s->reads++;
+    const struct store_schedules which = {.ids = b->ids, .n_ids = b->n, .after_id = -1, .max = -1};
+    store_read_schedules(s->options.store, &which, on_row, b, on_batch, b);
+    return true;
+}
+
+void turn_read_waiting(struct scheduler *s)
+{
+    while (s->to_read != NULL && s->reads < READS_MAX && s->started && !s->stopping)
+        if (!read_batch(s))
+            return;
+}
+
+void turn_reread(struct turn *t)
+{
+    drop_view(t);
+    t->place = TURN_WAITS_FOR_READ;
+    DL_APPEND(t->scheduler->to_read, t);
+    turn_read_waiting(t->scheduler);
+}
+
+/* ---- going on ---- */
+
+void turn_go(struct turn *t)
+{
+    if (t->scheduler->stopping)
+        return; /* freed by the stop */
+    if (ongoing_write_end(t) || change_if_wanted(t) || ongoing_start_waiting(t) || fire_if_due(t))
+        return;
+    turn_end(t);
+}
+
+void turn_hold(struct turn *t, const struct err *why)
+{
+    struct scheduler *s = t->scheduler;
+    if (t->refusal == NULL)
+        log_warn("a schedule cannot go on now; trying again", LOG_I("schedule", t->id),
+                 LOG_S("why", why->msg));
+    (void)mem_set_str(&t->refusal, why->msg); /* the log has it */
+    step_clear(&t->step);
+    drop_view(t);
+    leave_place(t);
+    if (t->wishes != NULL) { /* these came meanwhile and may be fulfilled */
+        turn_reread(t);
+        return;
+    }
+    t->place = TURN_HELD;
+    DL_APPEND(s->held, t);
+}
+
+void turn_release_held(struct scheduler *s, size_t n)
+{
+    while (n-- > 0 && s->held != NULL) {
+        struct turn *t = s->held;
+        leave_place(t);
+        t->place = TURN_WAITS_FOR_READ;
+        DL_APPEND(s->to_read, t);
+    }
+    turn_read_waiting(s);
+}
