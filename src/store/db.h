@@ -11,17 +11,25 @@
 
 struct db; /* opaque */
 
-/* Opens DIR's database for writing: makes it, brings it to the newest schema, and takes the next fencing
- * number of this node. */
-enum err_code db_open(const char *dir, struct db **ret, struct err *err);
+/* Opens DIR's database for writing: makes it, looks for damage, brings it to the newest schema, and takes the
+ * next fencing number of this node. *ret_unchecked: it is too large to be looked through now, db_check() is
+ * due.
+ */
+enum err_code db_open(const char *dir, struct db **ret, bool *ret_unchecked, struct err *err);
 /* A further connection that only reads. */
 enum err_code db_open_reader(const char *dir, struct db **ret, struct err *err);
-void db_close(struct db *d);
+void db_close(struct db *d); /* NULL is fine */
+
+/* Looks through all of the database for damage. ERR_IO: there is some. ERR_BUSY: it was interrupted. */
+enum err_code db_check(struct db *d, struct err *err);
+void db_interrupt(struct db *d); /* from any thread */
 
 /* A group of mutations: all are durable when db_commit returns ERR_OK, none otherwise. */
 enum err_code db_begin(struct db *d, struct err *err); /* also refuses when this node was fenced off */
 enum err_code db_commit(struct db *d, struct err *err);
 void db_rollback(struct db *d);
+/* After groups, when nobody waits: moves what was committed to its place, so that the log does not grow. */
+void db_tidy(struct db *d);
 
 enum err_code db_insert_app(struct db *d, const struct store_app *app, const struct store_note *note,
                             const struct store_key *key, int64_t *ret_id, bool *ret_replayed,

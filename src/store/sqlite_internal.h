@@ -1,8 +1,9 @@
 /*
  * What the files of SQLite's side share: a connection, its prepared statements, and the steps that every
- * mutation takes. sqlite.c has the connection and all SQL, sqlite_apps.c applications, sqlite_items.c what
- * sessions were asked to run, sqlite_offers.c offers of Spark to clients, sqlite_schedules.c schedules,
- * sqlite_fires.c their fires, sqlite_tokens.c answers to operations in the background.
+ * mutation takes. sqlite.c has all statements and groups, sqlite_open.c the opening, sqlite_apps.c
+ * applications, sqlite_items.c what sessions were asked to run, sqlite_offers.c offers of Spark to clients,
+ * sqlite_schedules.c schedules, sqlite_fires.c their fires, sqlite_tokens.c answers to operations in the
+ * background.
  */
 #ifndef HEARTH_STORE_SQLITE_INTERNAL_H
 #define HEARTH_STORE_SQLITE_INTERNAL_H
@@ -10,6 +11,7 @@
 #include "store/db.h"
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 
 enum statement {
     SQL_BEGIN,
@@ -89,6 +91,8 @@ struct db {
     sqlite3 *handle;
     sqlite3_stmt *statements[STATEMENTS];
     int64_t fence;
+    int log_pages; /* in the write-ahead log at the last commit */
+    atomic_bool interrupted;
 };
 
 /* What SQLite says of the last call that failed, as ERR_IO. */

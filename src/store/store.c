@@ -69,6 +69,9 @@ static void writer_main(void *arg)
         uv_mutex_lock(&s->lock);
         DL_CONCAT(s->finished, group);
         (void)uv_async_send(&s->async); /* cannot fail on an open handle */
+        uv_mutex_unlock(&s->lock);
+        db_tidy(s->writer);
+        uv_mutex_lock(&s->lock);
     }
     uv_mutex_unlock(&s->lock);
 }
@@ -245,17 +248,63 @@ void read_end(struct store *s)
     release(s);
 }
 
+/* ---- damage ---- */
+
+static void check_run(void *arg)
+{
+    struct store *s = arg;
+    (void)db_check(s->checker, &s->check_err); /* told by check_err */
+}
+
+static void check_done(void *arg)
+{
+    struct store *s = arg;
+    db_close(s->checker);
+    s->checker = NULL;
+    if (s->check_err.code == ERR_OK)
+        log_info("the database was checked: no damage");
+    else if (s->check_err.code != ERR_BUSY)
+        log_error("the database is damaged: stop the server and restore a backup",
+                  LOG_S("why", s->check_err.msg));
+    read_end(s);
+}
+
+/* Looks for damage beside the work of the server, on a connection of its own: it takes long. */
+static enum err_code start_check(struct store *s, const char *dir, struct err *err)
+{
+    if (db_open_reader(dir, &s->checker, err) == ERR_OK &&
+        read_start(s, check_run, check_done, s, err) == ERR_OK)
+        return ERR_OK;
+    db_close(s->checker);
+    s->checker = NULL;
+    return err->code;
+}
+
 /* ---- life ---- */
+
+static enum err_code open_connections(struct store *s, const char *dir, bool *ret_unchecked, struct err *err)
+{
+    enum err_code rc = db_open(dir, &s->writer, ret_unchecked, err);
+    return rc == ERR_OK ? db_open_reader(dir, &s->reader, err) : rc;
+}
+
+static enum err_code start_threads(struct store *s, const char *dir, bool unchecked, struct err *err)
+{
+    if (uv_thread_create(&s->thread, writer_main, s) != 0)
+        return err_set(err, ERR_INTERNAL, "starting the store's thread failed");
+    s->closed = false;
+    return unchecked ? start_check(s, dir, err) : ERR_OK;
+}
 
 enum err_code store_open(uv_loop_t *loop, const char *dir, struct store **ret, struct err *err)
 {
     struct store *s = mem_calloc(1, sizeof *s);
+    bool unchecked = false;
     if (s == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     s->loop = loop;
-    enum err_code rc = db_open(dir, &s->writer, err);
-    if (rc == ERR_OK)
-        rc = db_open_reader(dir, &s->reader, err);
+    s->closed = true; /* until there is a writer */
+    enum err_code rc = open_connections(s, dir, &unchecked, err);
     if (rc != ERR_OK) {
         db_close(s->writer);
         mem_free(s);
@@ -268,13 +317,12 @@ enum err_code store_open(uv_loop_t *loop, const char *dir, struct store **ret, s
     (void)uv_timer_init(loop, &s->probe);
     s->async.data = s->probe.data = s;
     s->handles = 2;
-    if (uv_thread_create(&s->thread, writer_main, s) != 0) {
-        s->closed = true;
+    rc = start_threads(s, dir, unchecked, err);
+    if (rc == ERR_OK)
+        *ret = s;
+    else
         store_close(s);
-        return err_set(err, ERR_INTERNAL, "starting the store's thread failed");
-    }
-    *ret = s;
-    return ERR_OK;
+    return rc;
 }
 
 /* Frees the store once it is closed and the last read has come back. */
@@ -300,6 +348,8 @@ void store_close(struct store *s)
 {
     if (s == NULL)
         return;
+    if (s->checker != NULL)
+        db_interrupt(s->checker);
     if (!s->closed) {
         s->closed = true;
         uv_mutex_lock(&s->lock);

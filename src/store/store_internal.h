@@ -29,6 +29,8 @@ struct store {
     struct err trouble; /* of the last group; loop thread only, like the rest */
     unsigned reads;     /* under way */
     bool closed;        /* no mutations any more */
+    struct db *checker; /* looks for damage on a worker; NULL: that is over */
+    struct err check_err;
 };
 
 /* ---- texts ---- */

@@ -553,6 +553,65 @@ static void a_damaged_database_is_refused_and_left_alone(void **state)
     buf_clear(&good);
 }
 
+/* A database that is too large to be looked through while the server starts. */
+static void make_large(struct world *w)
+{
+    close_store(w);
+    assert_string_equal(ask(w, "PRAGMA journal_mode = OFF"), "off");
+    assert_string_equal(ask(w, "CREATE TABLE ballast (bytes BLOB)"), "");
+    assert_string_equal(ask(w,
+                            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 130) "
+                            "INSERT INTO ballast SELECT zeroblob(1 << 20) FROM n"),
+                        "");
+}
+
+/* Opens the store with its log going to a file until that holds the words. */
+static void open_until_logged(struct world *w, const char *words)
+{
+    int standard_error = dup(STDERR_FILENO);
+    int fd = open(in_world(w, "log"), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(standard_error >= 0 && fd >= 0);
+    (void)dup2(fd, STDERR_FILENO);
+    struct err err;
+    enum err_code rc = store_open(&w->loop, w->dir, &w->store, &err);
+    bool logged = false;
+    while (rc == ERR_OK && !logged && uv_loop_alive(&w->loop)) {
+        struct buf text = BUF(1 << 16);
+        (void)uv_run(&w->loop, UV_RUN_ONCE); /* the end of the check wakes it */
+        logged =
+            io_read_file(in_world(w, "log"), &text, NULL) == ERR_OK && strstr(buf_cstr(&text), words) != NULL;
+        buf_clear(&text);
+    }
+    (void)dup2(standard_error, STDERR_FILENO);
+    (void)close(standard_error);
+    (void)close(fd);
+    assert_int_equal(rc, ERR_OK);
+    assert_true(logged);
+}
+
+static void a_large_database_is_checked_while_the_server_runs(void **state)
+{
+    struct world *w = *state;
+    make_large(w);
+    open_until_logged(w, "the database was checked: no damage");
+    assert_int_equal(insert_named(w, "n"), 0);
+    close_store(w);
+    overwrite(w, 64L << 20, "\xff\xff\xff\xff"); /* a page says where the next one is */
+    open_until_logged(w, "the database is damaged: stop the server and restore a backup");
+    assert_int_equal(insert_named(w, "m"), 1); /* what is whole goes on */
+}
+
+static void closing_interrupts_a_check(void **state)
+{
+    struct world *w = *state;
+    make_large(w);
+    for (int i = 0; i < 3; i++) {
+        open_store(w);
+        close_store(w);
+    }
+    open_store(w);
+}
+
 static void what_cannot_be_written_is_refused(void **state)
 {
     struct world *w = *state;
@@ -657,6 +716,8 @@ int main(void)
         TEST(a_newer_schema_is_refused_and_left_alone),
         TEST(a_file_that_is_no_database_is_refused_and_left_alone),
         TEST(a_damaged_database_is_refused_and_left_alone),
+        TEST(a_large_database_is_checked_while_the_server_runs),
+        TEST(closing_interrupts_a_check),
         TEST(what_cannot_be_written_is_refused),
         TEST(a_folder_that_does_not_exist_is_refused),
         TEST(opening_survives_every_failing_allocation),

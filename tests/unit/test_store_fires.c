@@ -392,6 +392,43 @@ static void a_disk_that_refuses_fails_the_whole_group(void **state)
     assert_null(store_trouble(w->store)); /* it writes again */
 }
 
+#ifdef HEARTH_FAULT_POINTS
+#include <sys/wait.h>
+
+/* A process of its own takes a step with an application, and is killed at that point. */
+static void die_firing(struct world *w, const char *point)
+{
+    const struct store_app app = waiting(NULL);
+    const struct store_step step = running_step(0, 1, 1);
+    close_store(w);
+    pid_t pid = fork();
+    if (pid == 0) {
+        open_store(w);
+        (void)setenv("HEARTH_POINT", point, 1);
+        (void)fire_app(w, &step, &app);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    open_store(w);
+}
+
+static void a_kill_leaves_fire_and_application_or_neither(void **state)
+{
+    struct world *w = *state;
+    (void)insert_due(w, "a", "x", 60000, 5);
+    die_firing(w, "store.before_commit=exit");
+    expect_fires(w, 0, "");
+    assert_string_equal(ask(w, "SELECT count(*) FROM application"), "0");
+    assert_string_equal(ask(w, "SELECT version || '/' || due_ms FROM schedule"), "1/60000");
+    die_firing(w, "store.after_commit=exit");
+    expect_fires(w, 0, "1:trigger:running:1:0 ");
+    assert_string_equal(ask(w, "SELECT count(*) FROM application"), "1");
+    assert_string_equal(ask(w, "SELECT version || '/' || due_ms FROM schedule"), "2/120000");
+}
+#endif
+
 static void fires_survive_failing_allocations(void **state)
 {
     struct world *w = *state;
@@ -435,6 +472,9 @@ int main(void)
         TEST(fires_come_newest_first_in_pages),
         TEST(the_start_takes_up_what_has_not_ended),
         TEST(a_disk_that_refuses_fails_the_whole_group),
+#ifdef HEARTH_FAULT_POINTS
+        TEST(a_kill_leaves_fire_and_application_or_neither),
+#endif
         TEST(fires_survive_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
