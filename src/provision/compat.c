@@ -34,7 +34,7 @@ static const struct quartz_key {
     {"org.quartz.scheduler.instanceId", NULL},
     {"org.quartz.jobStore.class", NULL},
     {"org.quartz.threadPool.threadCount", "provision.threads"},
-    {"org.quartz.jobStore.misfireThreshold", NULL},
+    {"org.quartz.jobStore.misfireThreshold", "schedule.misfire_threshold"},
 };
 
 enum { QUARTZ_KEYS = sizeof quartz_keys / sizeof *quartz_keys };
@@ -110,9 +110,7 @@ static enum err_code check_mode(const char *mode, struct err *err)
 {
     if (strcmp(mode, "private") != 0)
         return err_set(err, ERR_INVALID,
-                       "environment CLOUDERA_MODE: '%.80s' is not private, the only mode of the provisioner "
-                       "that hearth stands in for",
-                       mode);
+                       "environment CLOUDERA_MODE: '%.80s' is not supported; the only mode is private", mode);
     for (size_t i = 0; i < sizeof required / sizeof *required; i++)
         if (getenv(required[i]) == NULL)
             return err_set(

@@ -266,6 +266,17 @@ void livy_post_run(void *arg, const struct schedule_view *schedule, const struct
     pump(l);
 }
 
+bool livy_post_is_under_way(const struct livy_post *l, int64_t schedule, int64_t number)
+{
+    const struct post *post;
+    DL_FOREACH(l->posted, post)
+    {
+        if (post->schedule == schedule && post->number == number)
+            return true;
+    }
+    return false;
+}
+
 /* ---- lastSubmission ---- */
 
 /* Whether that fire was handed to a Livy server, or to hearth's own core, or should have been. */
@@ -318,10 +329,8 @@ static void write_submission(const struct fire_view *fire, struct json_out *out)
     json_out_end_object(out);
 }
 
-void last_submission_write(const struct provision *p, const struct fire_view *fires, size_t n,
-                           struct json_out *out)
+void last_submission_write(const struct fire_view *fires, size_t n, struct json_out *out)
 {
-    (void)p; /* all is in the history */
     for (size_t i = 0; i < n; i++)
         if (was_submitted(&fires[i])) {
             write_submission(&fires[i], out);

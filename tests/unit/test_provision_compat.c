@@ -118,9 +118,9 @@ static void another_mode_is_refused(void **state)
 {
     struct world *w = *state;
     set("CLOUDERA_MODE", "public");
-    assert_refused(w, "CLOUDERA_MODE: 'public' is not private");
+    assert_refused(w, "CLOUDERA_MODE: 'public' is not supported");
     set("CLOUDERA_MODE", "");
-    assert_refused(w, "CLOUDERA_MODE: '' is not private");
+    assert_refused(w, "CLOUDERA_MODE: '' is not supported");
 }
 
 static void each_missing_variable_is_named(void **state)
@@ -201,6 +201,7 @@ static void the_scheduler_file_is_understood(void **state)
     assert_int_equal(read_environment(w), ERR_OK);
     assert_int_equal(w->settings.provision.threads, 25);
     assert_non_null(strstr(origin_of(w, "provision.threads"), "org.quartz.threadPool.threadCount in /tmp/"));
+    assert_int_equal(w->settings.schedule.misfire_threshold_ms, 120000);
 }
 
 static void the_log_never_tells_a_password(void **state)

@@ -306,6 +306,8 @@ static void a_silent_server_gets_no_more_than_its_share(void **state)
     for (int64_t i = 1; i <= 30; i++)
         fire(w, usual_task, i);
     until(w, &w->server.n_requests, 10);
+    assert_true(livy_post_is_under_way(w->provision.livy_post, 7, 10));
+    assert_false(livy_post_is_under_way(w->provision.livy_post, 7, 11));
     assert_int_equal(w->n_ended, 0); /* and the teardown finds nothing left */
 }
 
@@ -335,7 +337,7 @@ static void assert_last(const struct fire_view *fires, size_t n, const char *wan
     struct json_out out;
     json_out_open(&out, &text);
     json_out_object(&out, NULL);
-    last_submission_write(NULL, fires, n, &out);
+    last_submission_write(fires, n, &out);
     json_out_end_object(&out);
     assert_string_equal(buf_cstr(&text), wanted);
 }
