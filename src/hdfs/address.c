@@ -92,7 +92,7 @@ static bool take_apart(const char *text, struct place *ret)
             (struct place){part(url, CURLUPART_SCHEME), part(url, CURLUPART_HOST), part(url, CURLUPART_PORT),
                            part(url, CURLUPART_USER), part(url, CURLUPART_PASSWORD)};
     curl_url_cleanup(url);
-    return ret->scheme != NULL && ret->host != NULL && ret->port != NULL;
+    return ret->scheme != NULL;
 }
 
 static void forget(struct place *p)
@@ -112,6 +112,8 @@ static const char *objection(const struct place *from, const struct place *to)
         return "it leads from https to http";
     if (to->user != NULL || to->password != NULL)
         return "it names a user or a password";
+    if (from->host == NULL || from->port == NULL || to->host == NULL || to->port == NULL)
+        return "it leads to no host";
     return strlen(to->host) < HDFS_HOST_MAX ? NULL : "its host has too long a name";
 }
 

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 
 #include <arpa/inet.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,7 @@ struct connection {
     uv_tcp_t tcp;
     struct server *server;
     struct buf in;
+    bool continued; /* it was told to send its body */
     struct connection *next;
 };
 
@@ -120,6 +122,17 @@ static inline void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *ret
     *ret = uv_buf_init(bytes, sizeof bytes);
 }
 
+/* A client that asks whether its body is wanted is told so, once. */
+static inline void tell_to_continue(struct connection *c)
+{
+    static char words[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    uv_buf_t bytes = uv_buf_init(words, sizeof words - 1);
+    if (c->continued || strstr(buf_cstr(&c->in), "Expect: 100-continue\r\n") == NULL)
+        return;
+    c->continued = true;
+    assert_int_equal(uv_try_write((uv_stream_t *)&c->tcp, &bytes, 1), sizeof words - 1);
+}
+
 static inline void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
 {
     struct connection *c = stream->data;
@@ -129,6 +142,7 @@ static inline void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes
         return;
     }
     buf_add(&c->in, bytes->base, (size_t)n);
+    tell_to_continue(c);
     while (!uv_is_closing((uv_handle_t *)stream) && (whole = whole_request(c)) > 0)
         take_request(c, whole);
 }
