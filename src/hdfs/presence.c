@@ -38,16 +38,30 @@ static void begin(struct operation *o)
     ask_state(o);
 }
 
+static void ask_next_node(struct operation *o)
+{
+    if (++o->node < hdfs_n_nodes(o))
+        ask_state(o);
+    else
+        finish(o, HDFS_NO_ACTIVE_NODE);
+}
+
 static void on_state(struct operation *o, const struct http_result *result)
 {
     if (hdfs_says_active(result->body, result->len)) {
         o->flag = true; /* the node is found */
         ask_status(o);
-    } else if (++o->node < hdfs_n_nodes(o)) {
-        ask_state(o);
     } else {
-        finish(o, HDFS_NO_ACTIVE_NODE);
+        ask_next_node(o);
     }
+}
+
+static void on_state_alone(struct operation *o, const struct http_result *result)
+{
+    if (hdfs_says_active(result->body, result->len))
+        finish(o, HDFS_PRESENT);
+    else
+        ask_next_node(o);
 }
 
 static void on_answer(struct operation *o, const struct http_result *result)
@@ -69,4 +83,11 @@ void hdfs_ask_presence(struct hdfs *h, const char *path, hdfs_presence_cb *done,
     static const struct operation_kind kind = {
         .verb = "looking for", .begin = begin, .on_answer = on_answer, .tell = tell};
     (void)hdfs_start(h, &kind, path[0] != '\0' ? path : "/", (union hdfs_cb){.presence = done}, arg);
+}
+
+void hdfs_ask_active(struct hdfs *h, hdfs_presence_cb *done, void *arg)
+{
+    static const struct operation_kind kind = {
+        .verb = "looking for the active node of", .begin = begin, .on_answer = on_state_alone, .tell = tell};
+    (void)hdfs_start(h, &kind, "/", (union hdfs_cb){.presence = done}, arg);
 }

@@ -196,6 +196,12 @@ void http_set_filter(struct http_server *s, http_filter *filter, void *arg)
     s->filter_arg = arg;
 }
 
+void http_set_not_found(struct http_server *s, http_filter *on_not_found, void *arg)
+{
+    s->on_not_found = on_not_found;
+    s->not_found_arg = arg;
+}
+
 const char *http_server_address(const struct http_server *s)
 {
     return s->address;

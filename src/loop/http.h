@@ -144,6 +144,9 @@ enum err_code http_server_new(uv_loop_t *loop, const struct http_options *option
 /* Rows and arg must stay valid as long as the server. */
 void http_mount(struct http_server *s, const struct http_route *routes, size_t n, void *arg);
 void http_set_filter(struct http_server *s, http_filter *filter, void *arg);
+/* Called for a path that no route has, in place of the answer 404 without a body. True: it has answered, or
+ * will; http_pass() is not for these. */
+void http_set_not_found(struct http_server *s, http_filter *on_not_found, void *arg);
 
 struct http_upload_options {
     const char *dir; /* where parts are kept meanwhile; the server's own */

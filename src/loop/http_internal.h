@@ -109,6 +109,8 @@ struct http_server {
     size_t n_mounts;
     http_filter *filter;
     void *filter_arg;
+    http_filter *on_not_found; /* or NULL */
+    void *not_found_arg;
     size_t body_limit;
     int64_t request_timeout_ms;
     int64_t idle_timeout_ms;

@@ -209,7 +209,11 @@ static enum err_code gunzip(struct buf *body, struct err *err)
 
 static void answer_no_route(struct http_request *r)
 {
+    struct http_server *s = r->server;
     struct http_answer *a;
+    bool is_nowhere = r->routed == ERR_OK && r->found.allow[0] == '\0';
+    if (is_nowhere && s->on_not_found != NULL && s->on_not_found(r, s->not_found_arg))
+        return;
     if (r->routed == ERR_INVALID) {
         a = answer_error(400, "the address holds a bad escape: %XX with two hex digits, not %00");
     } else if (r->routed != ERR_OK) {

@@ -4,6 +4,7 @@
 #include "provision/provision_internal.h"
 
 #include "base/mem.h"
+#include "schedule/civil.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -92,6 +93,18 @@ void write_validation_result(struct json_out *out, const char *key, const struct
         json_out_end_object(out);
     }
     json_out_end_object(out);
+}
+
+void write_instant(struct json_out *out, const char *key, int64_t wall_ms)
+{
+    char text[CIVIL_INSTANT_TEXT];
+    int64_t instant_s = wall_ms / 1000;
+    if (instant_s < CIVIL_INSTANT_MIN_S || instant_s > CIVIL_INSTANT_MAX_S) {
+        json_out_null(out, key);
+        return;
+    }
+    civil_format_instant(instant_s, text);
+    json_out_str(out, key, text);
 }
 
 /* ---- of an operation ---- */

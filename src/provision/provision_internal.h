@@ -33,12 +33,15 @@ extern const char provision_door_name[]; /* "provision": the door of its schedul
 
 struct tokens;
 struct livy_post;
+struct operation_run;
 
 struct provision {
     struct provision_options options;
     struct hdfs *hdfs; /* NULL: no NameNodes are set */
     struct tokens *tokens;
     struct livy_post *livy_post; /* NULL: jobs run here */
+    struct operation_run *runs;  /* operations under way */
+    bool stopped;
 };
 
 /* ---- yaml_json.c, yaml_scalar.c: YAML 1.1 text of one document as JSON (no state) ---- */
@@ -193,6 +196,15 @@ struct operation_request {
 };
 /* Called back once, perhaps at once. Nothing of the request is needed after the call. */
 void operation_run(struct provision *p, const struct operation_request *request, outcome_cb *done, void *arg);
+/* Ends those that wait for HDFS, which has been let go of. */
+void operations_stop(struct provision *p);
+
+/* ---- job_spec.c ---- */
+
+/* The schedule that a component becomes. ERR_INVALID: hearth's own core would not run it; ERR_NOMEM. */
+enum err_code job_spec_make(const struct provision *p, const struct descriptor *d,
+                            const struct job_data *data, const struct operation_request *who,
+                            struct schedule_spec *ret, struct err *err);
 
 /* ---- messages.c: bodies of requests (no state) ---- */
 
@@ -227,6 +239,8 @@ void reply_one_error(struct http_request *r, int status, const char *fmt, ...)
 void reply_system_error(struct http_request *r, int status, const char *error);
 /* A ValidationResult, as a member `key` or at the top. */
 void write_validation_result(struct json_out *out, const char *key, const struct strlist *errors);
+/* YYYY-MM-DDTHH:MM:SSZ; null for TRIGGER_NEVER, TRIGGER_NOT_YET, and what has no such form. */
+void write_instant(struct json_out *out, const char *key, int64_t wall_ms);
 /* ValidationResult, ProvisioningStatus, RequestValidationError or SystemError: the answer of a call that
  * waited. */
 void reply_outcome(struct http_request *r, enum operation operation, const struct outcome *outcome);
