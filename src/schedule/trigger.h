@@ -95,8 +95,8 @@ enum { MISSED_MAX = 10000 };
 bool trigger_apply_misfire(struct trigger *t, int64_t now_ms, int64_t threshold_ms, struct missed *ret);
 
 /* The clock on the wall was put forward or back by delta_ms: an interval is a duration, so its beginning and
- * its fire times move along. What was promised as an instant stays: the end, the start of an interval that
- * has not begun, other kinds. */
+ * its fire times move along. What was promised as an instant stays: the end (next_ms is TRIGGER_NEVER when it
+ * would come behind it), the start of an interval that has not begun, other kinds. */
 void trigger_shift(struct trigger *t, int64_t delta_ms);
 
 #endif

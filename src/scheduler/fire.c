@@ -464,14 +464,15 @@ bool fire_if_due(struct turn *t)
     if (!is_due(t))
         return false;
     FAULT_POINT("schedule.due");
-    struct missed missed;
     int64_t now_ms = clock_wall_ms();
     t->step = (struct step){.trigger = t->view.spec.trigger};
     struct trigger *trigger = &t->step.trigger;
     int64_t jitter_ms = jitter_of(t, trigger->next_ms);
     int64_t threshold_ms = t->scheduler->options.settings->schedule.misfire_threshold_ms;
+    struct missed missed = {trigger->next_ms, trigger->next_ms, 1};
     match_clock(t, trigger);
-    if (trigger_apply_misfire(trigger, now_ms, threshold_ms + jitter_ms, &missed)) {
+    bool is_past_end = trigger->next_ms == TRIGGER_NEVER; /* where the clock was set to */
+    if (is_past_end || trigger_apply_misfire(trigger, now_ms, threshold_ms + jitter_ms, &missed)) {
         record_missed(t, &missed, now_ms);
         return true;
     }
