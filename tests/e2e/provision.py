@@ -43,6 +43,7 @@ INVALID = "The request body was invalid. "
 
 JMX = "/jmx?qry=Hadoop:service=NameNode,name=NameNodeStatus"
 DEFAULT_CONF = {"dex.safariEnabled": "true"}
+RUN_TIME = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [AP]M"
 TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 NEVER = "0 0 0 1 1 ?"  # a cron text for jobs that shall not fire while a test runs, with a window far ahead
 START, END = "2040-01-01T00:00:00Z", "2049-01-01T00:00:00Z"
@@ -236,8 +237,8 @@ def fire(server, d, expected=201):
 
 
 def runs(server, job):
-    """The batches of a job, the oldest first: those whose name is the job's and a time."""
-    named = re.compile(re.escape(job) + r"-\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [AP]M")
+    """The batches of a job, the oldest first: those whose name is the job's and a time, and perhaps more where several are of one second."""
+    named = re.compile(re.escape(job) + f"-{RUN_TIME}(\\W.*)?")
     batches = server.get("/batches", params={"size": 100000}).json()["sessions"]
     return sorted((b for b in batches if named.fullmatch(b["name"] or "")), key=lambda b: b["id"])
 
@@ -281,7 +282,7 @@ def seconds(text):
 
 def run_time(name):
     """The time in a batch's name, which is of a clock of twelve hours, in UTC."""
-    text = name[-len("2030-01-01 02:30:00 AM"):]
+    text = re.search(RUN_TIME, name).group()
     read = datetime.datetime.strptime(text, "%Y-%m-%d %I:%M:%S %p").replace(tzinfo=datetime.timezone.utc)
     assert read.strftime("%Y-%m-%d %I:%M:%S %p") == text
     return read.timestamp()

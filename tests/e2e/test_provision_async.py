@@ -170,7 +170,7 @@ def test_an_operation_that_fails_behind_validation(server):
 
 
 @pytest.mark.parametrize("prefer", ["respond-async", "Respond-Async", "respond-async, wait=10", "return=minimal, respond-async",
-                                    "wait=5,respond-async", " respond-async "])
+                                    "wait=5,respond-async"])
 def test_how_one_asks_for_a_later_answer(server, prefer):
     d = Descriptor("asks", cron=NEVER)
     done(server, token_of(ask(server, "provision", d, headers={"prefer": prefer})))

@@ -51,7 +51,6 @@ def refuses_to_start(server, *words):
     assert code not in (0, None) and code > 0, f"{code}: {told}"
     assert "Sanitizer" not in told
     assert all(word in told for word in words), told
-    return told
 
 
 @pytest.fixture
@@ -73,9 +72,7 @@ def test_a_variable_that_is_missing_is_named(switched, name):
 
 @pytest.mark.parametrize("mode", ["public", "Private", "PRIVATE", "privat", "private "])
 def test_modes_that_are_not_supported(switched, mode):
-    told = refuses_to_start(switched(CLOUDERA_MODE=mode), "CLOUDERA_MODE", "private")
-    if mode == "public":
-        assert "not supported" in told
+    refuses_to_start(switched(CLOUDERA_MODE=mode), "CLOUDERA_MODE", f"'{mode}'", "private")
 
 
 def test_variables_may_be_empty(switched):
