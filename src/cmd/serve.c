@@ -14,6 +14,7 @@
 #include "livy/livy.h"
 #include "loop/http.h"
 #include "provision/compat.h"
+#include "provision/provision.h"
 #include "scheduler/scheduler.h"
 #include "session/session.h"
 #include "spark/spark.h"
@@ -50,6 +51,7 @@ struct serve {
     struct livy *livy;
     struct discovery *discovery;
     struct submissions *submissions;
+    struct provision *provision;
     struct status *status;
     struct cluster_door *cluster_door;
     struct openapi *openapi;
@@ -156,6 +158,20 @@ static enum err_code open_submissions(struct serve *s, struct err *err)
     return s->submissions != NULL ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
 }
 
+static enum err_code open_provision(struct serve *s, struct err *err)
+{
+    struct provision_options provision = {
+        .loop = &s->loop,
+        .server = s->http,
+        .scheduler = s->scheduler,
+        .store = s->store,
+        .apps = s->apps,
+        .door = s->door,
+        .settings = &s->settings,
+    };
+    return provision_open(&provision, &s->provision, err);
+}
+
 static enum err_code open_doors(struct serve *s, struct err *err)
 {
     struct http_options http = {
@@ -169,7 +185,7 @@ static enum err_code open_doors(struct serve *s, struct err *err)
     };
     if (http_server_new(&s->loop, &http, &s->http, err) != ERR_OK || take_uploads(s, err) != ERR_OK ||
         door_open(&s->loop, &s->settings, &s->door, err) != ERR_OK || open_livy(s, err) != ERR_OK ||
-        open_submissions(s, err) != ERR_OK)
+        open_submissions(s, err) != ERR_OK || open_provision(s, err) != ERR_OK)
         return err->code;
     struct discovery_options discovery = {
         .loop = &s->loop,
@@ -274,12 +290,14 @@ static void stop(struct serve *s)
     clusters_stop(s->clusters);
     cluster_door_stop(s->cluster_door);
     discovery_stop(s->discovery);
+    provision_stop(s->provision);
     http_server_close(s->http); /* sends what these have answered */
     if (s->spark != NULL)
         spark_stop_training(s->spark);
     uv_close((uv_handle_t *)&s->on_term, NULL);
     uv_close((uv_handle_t *)&s->on_int, NULL);
     (void)uv_run(&s->loop, UV_RUN_DEFAULT); /* until nothing is left */
+    provision_free(s->provision);
     submissions_close(s->submissions);
     livy_close(s->livy);
     discovery_free(s->discovery);

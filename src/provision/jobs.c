@@ -141,20 +141,27 @@ static void write_execution(struct json_out *out, const struct job *job, const s
     json_out_end_object(out);
 }
 
-static bool is_running(const struct fire_view *fires, size_t n)
+/* Its application lives; with another Livy server, its post is on its way. */
+static bool runs_now(const struct provision *p, const struct fire_view *fire)
+{
+    return fire->state == FIRE_RUNNING &&
+           (p->livy_post == NULL || livy_post_is_under_way(p->livy_post, fire->schedule, fire->number));
+}
+
+static bool any_runs_now(const struct provision *p, const struct fire_view *fires, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (fires[i].state == FIRE_RUNNING)
+        if (runs_now(p, &fires[i]))
             return true;
     return false;
 }
 
-static void write_executions(struct json_out *out, const struct job *job, const struct fire_view *fires,
-                             size_t n)
+static void write_executions(const struct provision *p, struct json_out *out, const struct job *job,
+                             const struct fire_view *fires, size_t n)
 {
     json_out_array(out, "executions");
     for (size_t i = 0; i < n; i++)
-        if (fires[i].state == FIRE_RUNNING)
+        if (runs_now(p, &fires[i]))
             write_execution(out, job, &fires[i]);
     json_out_end_array(out);
 }
@@ -166,14 +173,14 @@ static void write_job(const struct provision *p, struct json_out *out, const str
     json_out_str(out, "name", job->name);
     json_out_str(out, "group", job->group);
     json_out_bool(out, "durable", true);
-    json_out_bool(out, "running", is_running(fires, n));
-    write_executions(out, job, fires, n);
+    json_out_bool(out, "running", any_runs_now(p, fires, n));
+    write_executions(p, out, job, fires, n);
     json_out_raw(out, "data", job->task != NULL ? job->task : "{}");
     json_out_array(out, "triggers");
     if (job->state != SCHEDULE_COMPLETE)
         write_own_trigger(out, job);
     json_out_end_array(out);
-    last_submission_write(p, fires, n, out);
+    last_submission_write(fires, n, out);
     json_out_end_object(out);
 }
 
@@ -275,7 +282,7 @@ static void on_fires(const struct err *err, const struct fire_view *fires, size_
         refuse(l, err);
         return;
     }
-    if (err->code == ERR_OK && (!l->only_running || is_running(fires, n)))
+    if (err->code == ERR_OK && (!l->only_running || any_runs_now(l->provision, fires, n)))
         write_job(l->provision, &l->out, &l->jobs[l->at], fires, n);
     l->at++;
     read_next(l);

@@ -140,7 +140,7 @@ static bool not_found(struct http_request *r, void *arg)
                                          "/v1/unprovision",
                                          "/v1/updateacl",
                                          "/v1/reverse-provisioning",
-                                         "/v1/scheduler/",
+                                         "/v1/scheduler",
                                          "/v2"};
     (void)arg;
     for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
