@@ -11,7 +11,6 @@ import pytest
 
 import fake_server
 from harness import PATIENCE
-from provision import read
 
 SCHEMATHESIS = Path(sys.prefix) / "openapi" / "bin" / "schemathesis"
 SCHEDULES = "/hearth/schedules"
@@ -28,7 +27,9 @@ NOT_IMPLEMENTED = ("/v1/updateacl", "/v1/reverse-provisioning", "/v1/reverse-pro
 
 @pytest.fixture(scope="module")
 def description(shared):
-    return read(shared.get("/openapi.json"))
+    answer = shared.get("/openapi.json")
+    assert answer.status_code == 200 and answer.headers["Content-Type"].startswith("application/json")
+    return answer.json()
 
 
 def resolve(description, part):
