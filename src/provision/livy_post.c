@@ -3,6 +3,9 @@
  *
  *     livy_post_run ──► waiting, in order ──► posted, at most provision.threads ──► scheduler_end_fire
  *
+ * While so many are posted the scheduler holds back what is due, so that only those wait here that were
+ * begun in the same moment, or by hand.
+ *
  * What became of it is told by the fire's state, batch and reason, which begins with "HTTP <status>" when
  * there was an answer; lastSubmission is read back from there, so that it outlives the server. A server that
  * ends while a fire waits or is posted leaves it to the next one, which calls it lost.
@@ -264,6 +267,12 @@ void livy_post_run(void *arg, const struct schedule_view *schedule, const struct
     DL_APPEND(l->waiting, post);
     l->waiting_size += strlen(post->task);
     pump(l);
+}
+
+bool livy_post_is_full(void *arg)
+{
+    const struct provision *p = arg;
+    return p->livy_post->n_posted >= p->options.settings->provision.threads;
 }
 
 bool livy_post_is_under_way(const struct livy_post *l, int64_t schedule, int64_t number)

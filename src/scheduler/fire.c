@@ -459,6 +459,15 @@ static void record_missed(struct turn *t, const struct missed *missed, int64_t n
 
 /* ---- the ways in ---- */
 
+static bool has_room(const struct turn *t, struct err *err)
+{
+    const struct schedule_door *door = scheduler_find_door(t->scheduler, t->view.spec.door);
+    if (door == NULL || door->run == NULL || door->is_full == NULL || !door->is_full(door->arg))
+        return true;
+    (void)err_set(err, ERR_BUSY, "others are under way, as many as may be at a time");
+    return false;
+}
+
 bool fire_if_due(struct turn *t)
 {
     if (!is_due(t))
@@ -474,6 +483,11 @@ bool fire_if_due(struct turn *t)
     bool is_past_end = trigger->next_ms == TRIGGER_NEVER; /* where the clock was set to */
     if (is_past_end || trigger_apply_misfire(trigger, now_ms, threshold_ms + jitter_ms, &missed)) {
         record_missed(t, &missed, now_ms);
+        return true;
+    }
+    struct err err;
+    if (!has_room(t, &err)) {
+        turn_hold(t, &err);
         return true;
     }
     t->step.fire.cause = FIRE_TRIGGER;

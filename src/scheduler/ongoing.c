@@ -277,6 +277,7 @@ static void on_end_written(const struct err *err, int64_t id, bool replayed, voi
     bool has_retry = next != NULL;
     ongoing_free(f);
     step_clear(&t->step);
+    turn_release_held(t->scheduler, 1); /* there may be room for it */
     if (has_retry)
         turn_reread(t); /* it took the next number */
     else

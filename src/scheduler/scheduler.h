@@ -218,6 +218,9 @@ struct schedule_door {
     /* Does the task of a fire that is on disk already, in place of an application, and ends it by
      * scheduler_end_fire(). NULL: applications are made. */
     void (*run)(void *arg, const struct schedule_view *schedule, const struct fire_view *fire);
+    /* True while no further task should begin: what is due waits, until it counts as a misfire; what is asked
+     * for by hand does not. NULL: never. */
+    bool (*is_full)(void *arg);
     void *arg;
 };
 /* Before scheduler_start(). A fire under way of a door that runs tasks itself becomes lost at the start. */
