@@ -18,7 +18,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <utlist.h>
 
 enum {
@@ -315,20 +314,10 @@ static int status_of(const struct fire_view *fire)
     return fire->batch >= 0 ? CREATED : 0; /* of hearth's own core */
 }
 
-static void write_time(struct json_out *out, const char *key, int64_t wall_ms)
-{
-    char text[CLOCK_TEXT_MAX];
-    struct tm tm;
-    time_t seconds = (time_t)(wall_ms / 1000);
-    if (gmtime_r(&seconds, &tm) == NULL || strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-        text[0] = '\0';
-    json_out_str(out, key, text);
-}
-
 static void write_submission(const struct fire_view *fire, struct json_out *out)
 {
     json_out_object(out, "lastSubmission");
-    write_time(out, "time", fire->actual_ms > 0 ? fire->actual_ms : fire->planned_ms);
+    write_instant(out, "time", fire->actual_ms > 0 ? fire->actual_ms : fire->planned_ms);
     json_out_int(out, "status", status_of(fire));
     if (fire->batch >= 0)
         json_out_int(out, "batchId", fire->batch);
