@@ -291,7 +291,9 @@ static void on_created(const struct err *err, int64_t id, bool replayed, void *a
     mem_free(arg);
     if (err->code == ERR_OK) {
         c.scheduler->schedules++;
-        if (turn_begin(c.scheduler, id) == NULL) /* which notes when it is due */
+        /* A turn notes when it is due; when memory is short, the timer begins it. */
+        if (turn_begin(c.scheduler, id) == NULL &&
+            !timing_put(&c.scheduler->wall, id, clock_wall_ms() + TICK_MS, 0))
             log_error("out of memory: a new schedule fires after the next start only", LOG_I("schedule", id));
         turn_read_waiting(c.scheduler);
     }
