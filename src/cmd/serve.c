@@ -15,6 +15,7 @@
 #include "loop/http.h"
 #include "provision/compat.h"
 #include "provision/provision.h"
+#include "schedule/zone.h"
 #include "scheduler/scheduler.h"
 #include "session/session.h"
 #include "spark/spark.h"
@@ -22,6 +23,7 @@
 #include "submissions/submissions.h"
 #include "web/clusters.h"
 #include "web/openapi.h"
+#include "web/schedules.h"
 #include "web/status.h"
 
 #include <malloc.h>
@@ -55,6 +57,7 @@ struct serve {
     struct status *status;
     struct cluster_door *cluster_door;
     struct openapi *openapi;
+    struct schedules *schedules;
     char *archive_dir;
 };
 
@@ -200,16 +203,19 @@ static enum err_code open_doors(struct serve *s, struct err *err)
         .server = s->http,
         .apps = s->apps,
         .sessions = s->sessions,
+        .scheduler = s->scheduler,
         .store = s->store,
         .spark = s->spark,
         .spark_missing = s->spark_missing.msg,
         .settings = &s->settings,
     };
     struct cluster_door_options clusters = {s->http, s->clusters, s->door};
+    struct schedules_options schedules = {s->http, s->scheduler, s->door, &s->settings};
     s->status = status_open(&status);
     s->cluster_door = cluster_door_open(&clusters);
     s->openapi = openapi_open(s->http);
-    if (s->status == NULL || s->cluster_door == NULL || s->openapi == NULL)
+    s->schedules = schedules_open(&schedules);
+    if (s->status == NULL || s->cluster_door == NULL || s->openapi == NULL || s->schedules == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     return ERR_OK;
 }
@@ -305,7 +311,9 @@ static void stop(struct serve *s)
     door_close(s->door);
     cluster_door_close(s->cluster_door);
     openapi_close(s->openapi);
+    schedules_close(s->schedules);
     scheduler_free(s->scheduler);
+    zone_forget_all();
     sessions_free(s->sessions);
     apps_free(s->apps);
     drivers_free(s->drivers);

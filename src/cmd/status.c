@@ -154,6 +154,18 @@ static void print_room(const json_t *a)
     print_limit("waiting", answer_int(a, "waiting", 0), answer_int(a, "queueLimit", 0));
 }
 
+static void print_schedules(const json_t *s)
+{
+    char text[160];
+    const char *next = answer_text(s, "nextAt", NULL);
+    if (answer_int(s, "known", 0) == 0)
+        return;
+    (void)snprintf(text, sizeof text, "%" PRId64 ", %" PRId64 " of them active, %" PRId64 " running%s%s",
+                   answer_int(s, "known", 0), answer_int(s, "active", 0), answer_int(s, "running", 0),
+                   next != NULL ? "; next at " : "", next != NULL ? next : "");
+    print_fact("schedules", text);
+}
+
 static int print_server(const json_t *s)
 {
     const json_t *spark = answer_get(s, "spark");
@@ -164,6 +176,7 @@ static int print_server(const json_t *s)
         print_fact("STORE", answer_text(store, "reason", "cannot be written: nothing new is accepted"));
     print_room(answer_get(s, "admission"));
     print_number("known", s, "applications");
+    print_schedules(answer_get(s, "schedules"));
     print_member("Spark", spark, "version");
     print_member("its folder", spark, "home");
     print_member("java", spark, "java");

@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "cluster/cluster_kill.h"
+#include "web/web_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -26,17 +26,6 @@ struct cluster_door {
 
 /* ---- answers ---- */
 
-static void reply_msg(struct http_request *r, int status, const char *words)
-{
-    cleanup(buf_clear) struct buf body = BUF(16384);
-    struct json_out out;
-    json_out_open(&out, &body);
-    json_out_object(&out, NULL);
-    json_out_str(&out, "msg", words);
-    json_out_end_object(&out);
-    http_reply(r, http_answer_new(status, HTTP_JSON, &body));
-}
-
 /* Steals the value; NULL: out of memory. */
 static void reply_json(struct http_request *r, json_t *value)
 {
@@ -51,13 +40,9 @@ static void reply_json(struct http_request *r, json_t *value)
 /* NULL: it was answered. */
 static struct cluster *find(const struct cluster_door *d, struct http_request *r)
 {
-    char words[256];
     struct cluster *c = clusters_find(d->options.clusters, http_param(r, 0));
-    if (c == NULL) {
-        (void)snprintf(words, sizeof words, "No cluster '%.100s' is watched: see clusters.watch.",
-                       http_param(r, 0));
-        reply_msg(r, 404, words);
-    }
+    if (c == NULL)
+        web_reply_msg(r, 404, "No cluster '%.100s' is watched: see clusters.watch.", http_param(r, 0));
     return c;
 }
 
@@ -105,7 +90,7 @@ static void get(struct http_request *r, void *arg)
     if (c == NULL)
         return;
     if (door_effective_user(d->options.door, r, &user, &err) != ERR_OK) {
-        reply_msg(r, 403, err.msg);
+        web_reply_msg(r, 403, "%s", err.msg);
         return;
     }
     json_t *object = cluster_json(c, true);
@@ -124,11 +109,11 @@ static bool may_kill(const struct door *door, struct http_request *r)
     const char *user = NULL;
     struct err err = {0};
     if (door_effective_user(door, r, &user, &err) != ERR_OK) {
-        reply_msg(r, 403, err.msg);
+        web_reply_msg(r, 403, "%s", err.msg);
         return false;
     }
     if (!door_may_modify(door, user, &nobodys)) {
-        reply_msg(r, 403, "Only auth.superusers and auth.modify_users may kill drivers of clusters.");
+        web_reply_msg(r, 403, "Only auth.superusers and auth.modify_users may kill drivers of clusters.");
         return false;
     }
     return true;
@@ -159,7 +144,7 @@ static void on_killed(const struct cluster_kill_answer *answer, void *arg)
                  LOG_S("driver", http_param(k->request, 1)), LOG_S("why", answer->words));
     if (answer->outcome == CLUSTER_KILL_ORDERED || answer->outcome == CLUSTER_KILL_ENDED)
         cluster_expect_change(k->cluster);
-    reply_msg(k->request, status_of(answer->outcome), answer->words);
+    web_reply_msg(k->request, status_of(answer->outcome), "%s", answer->words);
     drop(k);
 }
 
@@ -189,7 +174,7 @@ static void kill_driver(struct http_request *r, void *arg)
     if (c == NULL || !may_kill(d->options.door, r))
         return;
     if (cluster_masters(c) == NULL)
-        reply_msg(r, 503, "the server stops");
+        web_reply_msg(r, 503, "the server stops");
     else
         start_killing(d, c, r);
 }
@@ -217,7 +202,7 @@ void cluster_door_stop(struct cluster_door *d)
     while (d != NULL && d->killings != NULL) {
         struct killing *k = d->killings;
         cluster_kill_free(k->kill);
-        reply_msg(k->request, 503, "the server stops; the driver may or may not have been killed");
+        web_reply_msg(k->request, 503, "the server stops; the driver may or may not have been killed");
         drop(k);
     }
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "web/web_internal.h"
 
 #include <unistd.h>
 
@@ -94,6 +95,17 @@ static void write_sessions(struct json_out *out, const struct sessions *sessions
     json_out_end_object(out);
 }
 
+static void write_schedules(struct json_out *out, const struct scheduler *scheduler)
+{
+    struct scheduler_summary summary = scheduler_summary(scheduler);
+    json_out_object(out, "schedules");
+    json_out_int(out, "known", summary.schedules);
+    json_out_int(out, "active", summary.active);
+    json_out_int(out, "running", summary.running);
+    web_write_time(out, "nextAt", summary.next_ms);
+    json_out_end_object(out);
+}
+
 static void server_status(struct http_request *r, void *arg)
 {
     const struct status *s = arg;
@@ -113,6 +125,7 @@ static void server_status(struct http_request *r, void *arg)
     write_spark(&out, s);
     write_admission(&out, s, &summary);
     write_sessions(&out, s->options.sessions);
+    write_schedules(&out, s->options.scheduler);
     json_out_int(&out, "applications", (int64_t)summary.known);
     json_out_object(&out, "store");
     json_out_bool(&out, "writable", store == NULL);
@@ -126,7 +139,8 @@ static const struct http_route routes[] = {
     {"GET", "/healthz", healthz, "The process answers", false},
     {"GET", "/readyz", readyz, "It can take submissions", false},
     {"GET", "/metrics/ping", ping, "The same, as Livy's monitors ask it", false},
-    {"GET", "/hearth/status", server_status, "The server: Spark, admission, sessions, store", false},
+    {"GET", "/hearth/status", server_status, "The server: Spark, admission, sessions, schedules, store",
+     false},
 };
 
 struct status *status_open(const struct status_options *options)

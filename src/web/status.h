@@ -10,6 +10,7 @@
 #include "app/app.h"
 #include "base/settings.h"
 #include "loop/http.h"
+#include "scheduler/scheduler.h"
 #include "session/session.h"
 #include "spark/spark.h"
 #include "store/store.h"
@@ -20,6 +21,7 @@ struct status_options {
     struct http_server *server;
     struct apps *apps;
     struct sessions *sessions;
+    const struct scheduler *scheduler;
     struct store *store;
     const struct spark *spark; /* NULL: none was found */
     const char *spark_missing; /* why */
