@@ -18,6 +18,7 @@ static const struct command {
     {"logs", cmd_logs, "show what an application printed"},
     {"kill", cmd_kill, "end applications"},
     {"session", cmd_session, "interactive sessions: start, list, stop, exec, attach"},
+    {"schedule", cmd_schedule, "programs that run when they should: create, list, history, upcoming, …"},
     {"status", cmd_status, "show the server, or everything about one application"},
     {"cluster", cmd_cluster, "a standalone cluster at a glance; kill its drivers"},
     {"relation", cmd_relation, "hand a Spark over between Juju charms, inside a hook"},

@@ -300,7 +300,7 @@ static void set_request(struct client *c, const struct client_request *request, 
     curl_easy_setopt(c->curl, CURLOPT_TIMEOUT_MS,
                      (long)(request->timeout_ms > 0 ? request->timeout_ms : CALL_TIMEOUT_MS));
     curl_easy_setopt(c->curl, CURLOPT_HTTPGET, 1L); /* forgets the body of the call before */
-    if (strcmp(request->method, "POST") == 0) {
+    if (request->body != NULL || strcmp(request->method, "POST") == 0) {
         const char *body = request->body != NULL ? request->body : "";
         curl_easy_setopt(c->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)strlen(body));
         curl_easy_setopt(c->curl, CURLOPT_POSTFIELDS, body); /* not copied: it outlives the call */
@@ -327,17 +327,23 @@ enum err_code client_call(struct client *c, const struct client_request *request
     return rc;
 }
 
+char *client_escape(const struct client *c, const char *text)
+{
+    char *escaped = curl_easy_escape(c->curl, text, 0);
+    char *copy = escaped != NULL ? mem_strdup(escaped) : NULL;
+    curl_free(escaped);
+    return copy;
+}
+
 enum err_code client_ask(struct client *c, const char *method, const char *path, const char *id, json_t **ret,
                          struct err *err)
 {
     const char *place = strstr(path, "{id}");
-    char *escaped = place != NULL ? curl_easy_escape(c->curl, id, 0) : NULL;
+    cleanup(mem_freep) char *escaped = place != NULL ? client_escape(c, id) : NULL;
     cleanup(mem_freep) char *whole =
         escaped != NULL ? mem_printf("%.*s%s%s", (int)(place - path), path, escaped, place + strlen("{id}"))
                         : mem_strdup(path);
-    bool no_memory = whole == NULL || (place != NULL && escaped == NULL);
-    curl_free(escaped);
-    if (no_memory)
+    if (whole == NULL || (place != NULL && escaped == NULL))
         return err_set(err, ERR_NOMEM, "out of memory");
     return client_call(c, &(struct client_request){.method = method, .path = whole}, ret, err);
 }

@@ -70,6 +70,9 @@ enum err_code client_call(struct client *c, const struct client_request *request
 enum err_code client_ask(struct client *c, const char *method, const char *path, const char *id, json_t **ret,
                          struct err *err);
 
+/* For a path or a query; the caller frees it with mem_free. NULL: out of memory. */
+char *client_escape(const struct client *c, const char *text);
+
 /* A call without a body that waits for a server which is being restarted, for five minutes at most, and says
  * so once on standard error. */
 enum err_code client_ask_patiently(struct client *c, const char *method, const char *path, const char *id,

@@ -26,6 +26,7 @@ int cmd_kill(int argc, char **argv);
 int cmd_logs(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_relation(int argc, char **argv);
+int cmd_schedule(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_session(int argc, char **argv);
 int cmd_status(int argc, char **argv);
