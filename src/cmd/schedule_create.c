@@ -13,7 +13,7 @@ enum { BODY_MAX_BYTES = 16 << 20 };
 
 static const struct usage usage = {
     .command = "schedule create",
-    .synopsis = "NAME [options] <app jar | python file | R file> [application arguments]",
+    .synopsis = "NAME [options] <jar | python file | R file> [arguments]",
     .about = "Runs a Spark application when it should: with --cron at the times of a cron expression\n"
              "(`hearth cron` explains those), with --at once, with --every at an interval. What runs is\n"
              "said as to `hearth submit`, with spark-submit's own options. NAME may be GROUP/NAME.",
@@ -45,7 +45,7 @@ static enum err_code write_number(struct json_out *out, const char *key, const c
     int64_t n = 0;
     if (text == NULL)
         return ERR_OK;
-    if (parse_i64(text, 0, INT64_MAX, &n, err) != ERR_OK)
+    if (parse_i64(text, 0, INT32_MAX, &n, err) != ERR_OK)
         return err_wrap(err, "--%s", option);
     json_out_int(out, key, n);
     return ERR_OK;
@@ -99,19 +99,6 @@ static enum err_code write_body(const struct create *o, const char *program, boo
 
 /* ---- making, replacing ---- */
 
-static enum err_code post(const struct create *o, struct client *c, const char *program, json_t **ret,
-                          struct err *err)
-{
-    cleanup(buf_clear) struct buf body = BUF(2 * BODY_MAX_BYTES);
-    enum err_code rc = write_body(o, program, true, &body, err);
-    const struct client_request request = {
-        .method = "POST",
-        .path = "/hearth/schedules",
-        .body = buf_cstr(&body),
-    };
-    return rc == ERR_OK ? client_call(c, &request, ret, err) : rc;
-}
-
 static enum err_code put(const struct create *o, struct client *c, const char *program, json_t **ret,
                          struct err *err)
 {
@@ -134,10 +121,11 @@ static enum err_code put(const struct create *o, struct client *c, const char *p
 }
 
 /* With --replace the one that has the name, if there is one, is given the new definition. */
-static enum err_code create(const struct create *o, struct client *c, const char *program, json_t **ret,
-                            struct err *err)
+static enum err_code create(const struct create *o, struct client *c, const char *program, const char *body,
+                            json_t **ret, struct err *err)
 {
-    enum err_code rc = post(o, c, program, ret, err);
+    const struct client_request request = {.method = "POST", .path = "/hearth/schedules", .body = body};
+    enum err_code rc = client_call(c, &request, ret, err);
     if (rc != ERR_CONFLICT)
         return rc;
     if (o->replace)
@@ -190,11 +178,13 @@ static int check_when(const struct create *o)
 static int run(const struct create *o, struct client *c, char *const *operands, size_t n)
 {
     cleanup(buf_clear) struct buf program = BUF(BODY_MAX_BYTES);
+    cleanup(buf_clear) struct buf body = BUF(2 * BODY_MAX_BYTES);
     struct err err;
-    if (submit_options_write(&o->program, operands, n, true, &program, &err) != ERR_OK)
+    if (submit_options_write(&o->program, operands, n, true, &program, &err) != ERR_OK ||
+        write_body(o, buf_cstr(&program), true, &body, &err) != ERR_OK)
         return args_refuse(&usage, "%s", err.msg);
     json_t *schedule = NULL;
-    if (create(o, c, buf_cstr(&program), &schedule, &err) != ERR_OK) {
+    if (create(o, c, buf_cstr(&program), buf_cstr(&body), &schedule, &err) != ERR_OK) {
         json_decref(schedule);
         return client_give_up(c, usage.command, &err);
     }
@@ -247,8 +237,7 @@ int cmd_schedule_create(int argc, char **argv)
          "while the last one runs: allow (default), skip, queue, replace"},
         {"jitter", 0, ARG_TEXT, &o.jitter, "TIME", "late by a part of this, always the same"},
         {"retry", 0, ARG_TEXT, &o.retry, "N", "when it fails: up to N further attempts"},
-        {"retry-delay", 0, ARG_TEXT, &o.retry_delay, "TIME",
-         "before the first (30s); each next one is twice"},
+        {"retry-delay", 0, ARG_TEXT, &o.retry_delay, "TIME", "before the first (30s); each next is twice"},
         {"retry-max-delay", 0, ARG_TEXT, &o.retry_max_delay, "TIME", "as long as that at most (10min)"},
         {"paused", 0, ARG_FLAG, &o.paused, NULL, "it rests until it is resumed"},
         {"replace", 0, ARG_FLAG, &o.replace, NULL, "when it exists, give it this definition"},
