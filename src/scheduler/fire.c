@@ -310,11 +310,20 @@ static enum err_code prepare(const struct turn *t, struct spark_submission *ret,
     return door->prepare(door->arg, &t->view, &t->step.fire, ret, err);
 }
 
+/* The name by which the application is listed: its door's, or that of the schedule with the fire's number. */
+static char *listed_name(const struct turn *t, const struct spark_submission *submission)
+{
+    const struct schedule_door *door = scheduler_find_door(t->scheduler, t->view.spec.door);
+    if (door != NULL && door->prepare != NULL && submission->name != NULL)
+        return mem_strdup(submission->name);
+    return mem_printf("%s-%" PRId64, t->view.spec.name, t->step.fire.number);
+}
+
 static enum err_code hand_over(struct turn *t, const struct spark_submission *submission, struct err *err)
 {
     const struct schedule_spec *spec = &t->view.spec;
     cleanup(mem_freep) char *progress = record_progress(&t->step.trigger);
-    cleanup(mem_freep) char *name = mem_printf("%s-%" PRId64, spec->name, t->step.fire.number);
+    cleanup(mem_freep) char *name = listed_name(t, submission);
     if (progress == NULL || name == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     struct store_step row = step_row(t, progress);

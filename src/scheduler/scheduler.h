@@ -212,7 +212,8 @@ struct scheduler_summary scheduler_summary(const struct scheduler *s);
 
 struct schedule_door {
     const char *name;
-    /* Makes the submission of a fire ready: a name with the time in it, say. NULL: as it is stored. */
+    /* Makes the submission of a fire ready: a name with the time in it, say, by which the application is then
+     * listed, too. NULL: as it is stored. */
     enum err_code (*prepare)(void *arg, const struct schedule_view *schedule, const struct fire_view *fire,
                              struct spark_submission *submission, struct err *err);
     /* Does the task of a fire that is on disk already, in place of an application, and ends it by
