@@ -323,13 +323,15 @@ static bool set_headers(struct http_call *call, const char *const *headers)
 }
 
 /* On a kept connection that the server has closed meanwhile libcurl sends a request once more, not knowing
- * whether the first one was acted upon. What may not be done twice therefore gets a new connection. */
+ * whether the first one was acted upon. What may not be done twice therefore gets a new connection,
+ * which nobody uses after it. */
 static bool set_request(struct http_call *call, const struct http_call_options *o)
 {
     CURL *easy = call->easy;
     bool is_get = strcmp(o->method, "GET") == 0;
     bool ok = curl_easy_setopt(easy, CURLOPT_URL, o->url) == CURLE_OK &&
-              curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, is_get ? 0L : 1L) == CURLE_OK;
+              curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, is_get ? 0L : 1L) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, is_get ? 0L : 1L) == CURLE_OK;
     if (ok && o->file == NULL && (o->body != NULL || strcmp(o->method, "POST") == 0))
         ok = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
                               (curl_off_t)(o->body != NULL ? o->body_len : 0)) == CURLE_OK &&
