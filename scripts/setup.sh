@@ -13,7 +13,7 @@ packages="gcc meson ninja-build pkg-config libc6-dev libuv1-dev libmicrohttpd-de
     libcmocka-dev tzdata python3 python3-pip"
 if [ "${1:-}" = test ]; then
     packages="$packages clang libclang-rt-dev valgrind python3-venv python3-pytest python3-requests
-        python3-pytest-timeout python3-pytest-xdist procps sqlite3 iproute2 r-base-core libzookeeper-java maven"
+        python3-pytest-timeout python3-pytest-xdist procps sqlite3 iproute2 r-base-core libzookeeper-java maven libfaketime"
 fi
 
 # The names of packages that the system does not have; libclang-rt-dev is numbered on Debian.
