@@ -66,6 +66,14 @@ bool fire_is_steady(const struct trigger *trigger)
            (trigger->previous_ms != TRIGGER_NOT_YET || trigger->next_ms != trigger->start_ms);
 }
 
+void fire_complete_anchor(struct turn *t)
+{
+    int64_t next_ms = t->view.spec.trigger.next_ms;
+    t->anchor_next_ms = next_ms;
+    if (next_ms != TRIGGER_NEVER && t->anchor_mono_ms == next_ms - t->scheduler->load_offset_ms)
+        t->anchor_mono_ms += jitter_of(t, next_ms);
+}
+
 static bool is_anchored(const struct turn *t)
 {
     return t->is_anchored && t->anchor_next_ms == t->view.spec.trigger.next_ms;

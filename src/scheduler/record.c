@@ -202,6 +202,7 @@ struct store_schedule record_row(const struct schedule_spec *spec, enum schedule
         .spec = spec_text,
         .progress = progress,
         .priority = spec->priority,
+        .steady = fire_is_steady(&spec->trigger),
         .due_ms = !is_due                     ? 0
                   : spec->trigger.next_ms > 0 ? spec->trigger.next_ms
                                               : 1,

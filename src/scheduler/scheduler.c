@@ -94,7 +94,10 @@ static void on_timer(uv_timer_t *timer)
 static bool on_due(const struct store_due *due, void *arg)
 {
     struct scheduler *s = arg;
-    return timing_put(&s->wall, due->id, due->due_ms, (int32_t)due->priority);
+    if (!due->steady)
+        return timing_put(&s->wall, due->id, due->due_ms, (int32_t)due->priority);
+    /* After a restart the wall clock tells how much of a duration is left. */
+    return timing_put(&s->steady, due->id, due->due_ms - s->load_offset_ms, (int32_t)due->priority);
 }
 
 static bool on_fire(const struct store_fire *row, void *arg)
@@ -122,7 +125,7 @@ enum err_code scheduler_open(const struct scheduler_options *options, struct sch
     if (s == NULL)
         return err_set(err, ERR_NOMEM, "out of memory");
     s->options = *options;
-    s->clock_offset_ms = clock_wall_ms() - clock_mono_ms();
+    s->clock_offset_ms = s->load_offset_ms = clock_wall_ms() - clock_mono_ms();
     enum err_code rc = store_load_due(options->store, on_due, s, err);
     if (rc == ERR_OK)
         rc = store_load_fires(options->store, on_fire, s, err);

@@ -132,6 +132,7 @@ struct scheduler {
     int64_t schedules; /* stored */
     struct door_entry *doors;
     int64_t clock_offset_ms; /* wall - monotonic, as last seen */
+    int64_t load_offset_ms;  /* as it was when schedules were loaded */
     bool started, stopping;
 };
 
@@ -159,6 +160,8 @@ bool fire_launch(struct turn *t, struct ongoing *f); /* one that waited */
 /* When its next fire time is due: on the wall clock, jitter included. TRIGGER_NEVER: not at all. */
 int64_t fire_due_ms(const struct turn *t);
 /* It is a duration behind the fire before it, and not an instant. */
+/* Its anchor, read from the store without jitter, becomes the moment when it is due. */
+void fire_complete_anchor(struct turn *t);
 bool fire_is_steady(const struct trigger *trigger);
 void step_clear(struct step *step);
 

@@ -194,7 +194,7 @@ static void take_view(struct turn *t, struct row_read *r)
     r->view = (struct schedule_view){0};
     t->has_view = true;
     if (t->is_anchored && t->anchor_next_ms == TRIGGER_NEVER)
-        t->anchor_next_ms = t->view.spec.trigger.next_ms;
+        fire_complete_anchor(t);
     turn_go(t);
 }
 

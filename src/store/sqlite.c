@@ -81,19 +81,20 @@ static const char *const sql[STATEMENTS] = {
     [SQL_SCHEDULE_VERSION] = "SELECT version FROM schedule WHERE id = ?1",
     [SQL_SCHEDULE_INSERT] =
         "INSERT INTO schedule (id, version, group_name, name, owner, proxy_user, door, state, priority, "
-        "due_ms, progress, spec, changed_ms, created_ms, fires) "
-        "VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        "due_ms, progress, spec, changed_ms, steady, created_ms, fires) "
+        "VALUES (?1, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     [SQL_SCHEDULE_UPDATE] =
         "UPDATE schedule SET version = version + 1, group_name = ?3, name = ?4, owner = ?5, proxy_user = ?6, "
-        "door = ?7, state = ?8, priority = ?9, due_ms = ?10, progress = ?11, spec = ?12, changed_ms = ?13 "
+        "door = ?7, state = ?8, priority = ?9, due_ms = ?10, progress = ?11, spec = ?12, changed_ms = ?13, "
+        "steady = ?14 "
         "WHERE id = ?1 AND version = ?2",
     [SQL_SCHEDULE_STEP] =
         "UPDATE schedule SET version = version + 1, state = ?3, progress = ?4, due_ms = ?5, "
-        "fires = ?6 WHERE id = ?1 AND version = ?2 AND fires = ?6 - 1",
+        "fires = ?6, steady = ?7 WHERE id = ?1 AND version = ?2 AND fires = ?6 - 1",
     [SQL_SCHEDULE_NEXT_FIRE] = "UPDATE schedule SET version = version + 1, fires = fires + 1 WHERE id = ?1 "
                                "RETURNING fires",
     [SQL_SCHEDULE_REMOVE] = "DELETE FROM schedule WHERE id = ?1",
-    [SQL_SCHEDULES_DUE] = "SELECT id, due_ms, priority FROM schedule INDEXED BY schedule_due "
+    [SQL_SCHEDULES_DUE] = "SELECT id, due_ms, priority, steady FROM schedule INDEXED BY schedule_due "
                           "WHERE due_ms > 0 ORDER BY due_ms, priority DESC, id",
     [SQL_SCHEDULE] = SCHEDULE_SELECT "WHERE id = ?1",
     [SQL_FIRE_INSERT] = "INSERT INTO fire (schedule, number, fence, state, actual_ms, ended_ms, due_ms, "

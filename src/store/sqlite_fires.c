@@ -54,6 +54,7 @@ static enum err_code step_schedule(struct db *d, const struct store_schedule *sc
     db_bind_text(st, 4, schedule->progress);
     db_bind_int(st, 5, schedule->due_ms);
     db_bind_int(st, 6, schedule->fires);
+    db_bind_int(st, 7, schedule->steady);
     enum err_code rc = db_finish(d, st, err, "writing a schedule");
     if (rc == ERR_OK && sqlite3_changes(d->handle) == 0)
         rc =

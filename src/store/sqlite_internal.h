@@ -82,7 +82,7 @@ enum statement {
 /* The columns of a schedule as sqlite_schedules.c reads them, of a fire as sqlite_fires.c does. */
 #define SCHEDULE_SELECT                                                                                      \
     "SELECT id, version, group_name, name, owner, proxy_user, door, state, priority, due_ms, fires, "        \
-    "created_ms, changed_ms, progress, spec FROM schedule "
+    "created_ms, changed_ms, progress, spec, steady FROM schedule "
 #define FIRE_SELECT                                                                                          \
     "SELECT schedule, number, cause, state, attempt, planned_ms, actual_ms, ended_ms, due_ms, batch, "       \
     "missed, missed_until_ms, ended, reason, token FROM fire "

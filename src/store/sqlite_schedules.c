@@ -24,6 +24,7 @@ static sqlite3_stmt *bind_schedule(struct db *d, enum statement which, const str
     db_bind_text(st, 11, s->progress);
     db_bind_text(st, 12, s->spec);
     db_bind_int(st, 13, s->changed_ms);
+    db_bind_int(st, 14, s->steady);
     return st;
 }
 
@@ -74,8 +75,8 @@ static enum err_code insert_row(struct db *d, const struct store_schedule *sched
     struct store_schedule row = *schedule;
     row.id = *ret_id;
     sqlite3_stmt *st = bind_schedule(d, SQL_SCHEDULE_INSERT, &row);
-    db_bind_int(st, 14, row.created_ms);
-    db_bind_int(st, 15, row.fires);
+    db_bind_int(st, 15, row.created_ms);
+    db_bind_int(st, 16, row.fires);
     return db_finish(d, st, err, "writing a schedule");
 }
 
@@ -128,7 +129,7 @@ enum err_code db_load_due(struct db *d, bool (*on_due)(const struct store_due *d
     int rc = SQLITE_ERROR;
     while (code == ERR_OK && st != NULL && (rc = sqlite3_step(st)) == SQLITE_ROW) {
         struct store_due due = {sqlite3_column_int64(st, 0), sqlite3_column_int64(st, 1),
-                                sqlite3_column_int64(st, 2)};
+                                sqlite3_column_int64(st, 2), sqlite3_column_int64(st, 3) != 0};
         if (!on_due(&due, arg))
             code = err_set(err, ERR_NOMEM, "out of memory");
     }
@@ -156,6 +157,7 @@ static enum err_code read_schedule(sqlite3_stmt *st, struct store_schedule *ret,
         .changed_ms = sqlite3_column_int64(st, 12),
         .progress = db_column_text(st, 13),
         .spec = db_column_text(st, 14),
+        .steady = sqlite3_column_int64(st, 15) != 0,
     };
     bool whole = ret->group != NULL && ret->name != NULL && ret->state != NULL && ret->progress != NULL &&
                  ret->spec != NULL;

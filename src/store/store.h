@@ -92,6 +92,7 @@ struct store_schedule {
     const char *progress; /* JSON: how far its trigger has come */
     int64_t priority;
     int64_t due_ms; /* wall time at which it fires next; 0: it does not */
+    bool steady;    /* due_ms is the end of a duration, which a clock that is set does not change */
     int64_t fires;  /* recorded so far: the number of the last one */
     int64_t created_ms, changed_ms;
 };
@@ -115,7 +116,7 @@ struct store_fire {
  * Nothing of it is written with ERR_CONFLICT: the schedule has another version by now, or is gone.
  */
 struct store_step {
-    /* id and version as read, fires one more; state, progress, due_ms and fires are written */
+    /* id and version as read, fires one more; state, progress, due_ms, steady and fires are written */
     struct store_schedule schedule;
     struct store_fire fire; /* its number is schedule.fires; .schedule is not looked at */
     int64_t keep;           /* so many fires are kept; older ones that have ended go */
@@ -219,6 +220,7 @@ void store_update_fire(struct store *s, const struct store_fire *fire, const str
 /* What the start of the server needs to know of a schedule that is due some time. */
 struct store_due {
     int64_t id, due_ms, priority;
+    bool steady;
 };
 /* Ascending by due_ms; blocking, for the start of the server. on_due returns false to stop (ERR_NOMEM then).
  */

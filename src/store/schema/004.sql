@@ -11,6 +11,7 @@ CREATE TABLE schedule (
     state       TEXT    NOT NULL,
     priority    INTEGER NOT NULL,
     due_ms      INTEGER NOT NULL,      -- 0: it does not fire
+    steady      INTEGER NOT NULL,      -- whether due_ms is the end of a duration, and no instant
     fires       INTEGER NOT NULL,      -- number of the last one
     created_ms  INTEGER NOT NULL,
     changed_ms  INTEGER NOT NULL,
@@ -25,7 +26,7 @@ CREATE INDEX schedule_group ON schedule (group_name);   -- by id within a group;
 CREATE INDEX schedule_door ON schedule (door) WHERE door IS NOT NULL;
 
 -- All that the start needs to know of each.
-CREATE INDEX schedule_due ON schedule (due_ms, priority DESC) WHERE due_ms > 0;
+CREATE INDEX schedule_due ON schedule (due_ms, priority DESC, id, steady) WHERE due_ms > 0;
 
 CREATE TABLE fire (
     schedule        INTEGER NOT NULL,
