@@ -143,6 +143,7 @@ enum err_code router_find(const struct mount *mounts, size_t n, const char *meth
                           struct http_target_result *result)
 {
     bool has_get = false;
+    bool is_exact = false; /* a row has this path as it stands: no {…} means it */
     *result = (struct http_target_result){0};
     for (size_t m = 0; m < n; m++) {
         for (size_t i = 0; i < mounts[m].n; i++) {
@@ -150,8 +151,9 @@ enum err_code router_find(const struct mount *mounts, size_t n, const char *meth
             const char *at[HTTP_PARAMS_MAX];
             size_t len[HTTP_PARAMS_MAX];
             size_t params = 0;
-            if (!matches(route->path, path, at, len, &params))
+            if (!matches(route->path, path, at, len, &params) || (is_exact && params > 0))
                 continue;
+            is_exact = params == 0;
             if (strcmp(route->method, method) != 0) {
                 allow_method(result->allow, route->method);
                 has_get = has_get || strcmp(route->method, "GET") == 0;

@@ -292,6 +292,11 @@ def test_a_range_without_bounds_is_refused(shared, params):
         assert message(shared.get(f"/hearth/schedules{path}/upcoming", params=params), 400)
 
 
+def test_upcoming_is_no_schedule(shared):
+    answer = shared.request("PUT", "/hearth/schedules/upcoming", json=body("n"))
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
 # -- who may ---------------------------------------------------------------------------------------
 
 
