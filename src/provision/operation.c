@@ -26,6 +26,7 @@ struct operation_run {
     enum operation operation;
     char *text;
     char *owner, *proxy_user;
+    int64_t since_ms;
     outcome_cb *done;
     void *arg;
     /* what has become of it */
@@ -147,6 +148,19 @@ static void on_put(const struct err *err, int64_t id, void *arg)
         finish_done(run, run->first_ms);
 }
 
+/* The server that was killed has made this very job, whose first run may be over. */
+static bool is_made(const struct operation_run *run, const struct schedule_view *schedule)
+{
+    const struct schedule_spec *wanted = &run->spec;
+    const struct schedule_spec *there = &schedule->spec;
+    bool is_cron = wanted->trigger.kind == TRIGGER_CRON;
+    return run->since_ms > 0 && schedule->changed_ms >= run->since_ms &&
+           wanted->trigger.kind == there->trigger.kind && str_same(wanted->task, there->task) &&
+           str_same(wanted->cron, there->cron) && str_same(wanted->proxy_user, there->proxy_user) &&
+           (!is_cron || (wanted->trigger.start_ms == there->trigger.start_ms &&
+                         wanted->trigger.end_ms == there->trigger.end_ms));
+}
+
 static void on_found_to_put(const struct err *err, const struct schedule_view *schedule, void *arg)
 {
     struct operation_run *run = arg;
@@ -154,6 +168,9 @@ static void on_found_to_put(const struct err *err, const struct schedule_view *s
         fail(run, "Error overwriting the previous job. Deletion failed."); /* it is not of this API */
     else if (err->code == ERR_OK && !may_change(run, schedule))
         refuse_other_owner(run);
+    else if (err->code == ERR_OK && is_made(run, schedule))
+        finish_done(run,
+                    run->spec.trigger.kind == TRIGGER_CRON ? run->first_ms : schedule->spec.trigger.start_ms);
     else if (err->code == ERR_OK || err->code == ERR_NOT_FOUND)
         scheduler_put(run->provision->options.scheduler, &run->spec, on_put, run);
     else
@@ -350,6 +367,7 @@ static struct operation_run *run_new(struct provision *p, const struct operation
     }
     run->provision = p;
     run->operation = request->operation;
+    run->since_ms = request->since_ms;
     return run;
 }
 

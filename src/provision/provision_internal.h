@@ -193,6 +193,8 @@ struct operation_request {
     const char *descriptor; /* YAML text */
     const char *owner;      /* who asks, whose rights count; NULL: may do everything */
     const char *proxy_user; /* as whom the job runs, or NULL */
+    int64_t since_ms; /* it was begun then by a server that has ended, and what that has done is not done
+                         again; 0: it is new */
 };
 /* Called back once, perhaps at once. Nothing of the request is needed after the call. */
 void operation_run(struct provision *p, const struct operation_request *request, outcome_cb *done, void *arg);

@@ -4,8 +4,8 @@
  *     accepted: on disk ──► 202 and the token ──► waiting ──► running ──► ended: on disk ──► kept for a day
  *
  * What was asked is kept with the token until it has ended; what has not ended when the server does is run
- * again by the next one: to validate, provision or unprovision twice is the same as once. Changes of one job
- * happen in the order in which they were accepted, all else a few at a time.
+ * again by the next one, which finds out whether it was done already. Changes of one job happen in the order
+ * in which they were accepted, all else a few at a time.
  */
 #include "base/clock.h"
 #include "base/fault.h"
@@ -47,7 +47,8 @@ struct token {
     /* until it has ended */
     struct http_request *request; /* the call that waits for 202; NULL: answered */
     char *descriptor, *user, *proxy_user;
-    char *job; /* "group/name" of the job that it changes, or NULL */
+    char *job;    /* "group/name" of the job that it changes, or NULL */
+    bool resumed; /* the server that accepted it has ended */
     bool running;
     struct token *prev, *next;
 };
@@ -278,6 +279,7 @@ static void pump(struct tokens *t)
             .descriptor = token->descriptor,
             .owner = token->user,
             .proxy_user = token->proxy_user,
+            .since_ms = token->resumed ? token->changed_ms : 0,
         };
         token->running = true;
         t->n_running++;
@@ -536,6 +538,7 @@ static bool on_token(const struct store_token *row, void *arg)
         return false;
     (void)snprintf(token->text, sizeof token->text, "%s", row->token);
     token->ended = row->ended;
+    token->resumed = !row->ended;
     token->changed_ms = row->changed_ms;
     token->facts = mem_strdup(row->facts);
     enum err_code rc = token->facts != NULL ? read_facts(token, &err) : ERR_NOMEM;

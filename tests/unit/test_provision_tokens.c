@@ -15,6 +15,7 @@ const char provision_door_name[] = "provision";
 struct held {
     enum operation operation;
     char *descriptor, *owner, *proxy_user;
+    int64_t since_ms;
     outcome_cb *done; /* NULL: it has ended */
     void *arg;
 };
@@ -48,6 +49,7 @@ void operation_run(struct provision *p, const struct operation_request *request,
     assert_in_range(rig->n_held, 0, HELD_MAX - 1);
     struct held *h = &rig->held[rig->n_held++];
     *h = (struct held){.operation = request->operation, .done = done, .arg = arg};
+    h->since_ms = request->since_ms;
     h->descriptor = strdup(request->descriptor);
     h->owner = request->owner != NULL ? strdup(request->owner) : NULL;
     h->proxy_user = request->proxy_user != NULL ? strdup(request->proxy_user) : NULL;
@@ -353,8 +355,10 @@ static void what_was_accepted_goes_on_after_a_restart(void **state)
     struct token_text ended = take_token(r, PROVISION, "orders/first");
     until_held(r, 1);
     finish_wholly(r, 0, &done_well);
+    int64_t before_ms = clock_wall_ms();
     struct token_text open = take_token(r, PROVISION "?owner=alice", "orders/second");
     until_held(r, 2);
+    assert_int_equal(r->held[1].since_ms, 0);
     restart(r);
     expect_status(r, PROVISION, ended, COMPLETED);
     expect_status(r, PROVISION, open, RUNNING);
@@ -362,6 +366,7 @@ static void what_was_accepted_goes_on_after_a_restart(void **state)
     assert_string_equal(r->held[0].descriptor, "orders/second");
     assert_string_equal(r->held[0].owner, "alice");
     assert_null(r->held[0].proxy_user);
+    assert_in_range(r->held[0].since_ms, before_ms, clock_wall_ms());
     finish_wholly(r, 0, &done_well);
     restart(r);
     expect_status(r, PROVISION, open, COMPLETED);
