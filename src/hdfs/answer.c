@@ -259,7 +259,8 @@ static enum hdfs_verdict read_exception(const json_t *remote, struct err *err)
 static enum hdfs_verdict read_status_code(int status, struct err *err)
 {
     if (status == 401 || status == 403 || status == 407) {
-        (void)err_set(err, ERR_DENIED, "it wants to know who is asking, and is not content (HTTP %d)",
+        (void)err_set(err, ERR_DENIED,
+                      "it wants to know who is asking, and no credentials were good enough (HTTP %d)",
                       status);
         return HDFS_OVER;
     }

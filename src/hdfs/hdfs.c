@@ -238,7 +238,7 @@ static void ask_place(struct operation *o)
 {
     struct http_call_options call = {
         .method = o->kind->method, .timeout_ms = hdfs_left_ms(o), .answer_max = o->answer_max};
-    ask(o, o->place, o->local_file, &call);
+    ask(o, o->place, o->kind->sends_file ? o->local_file : NULL, &call);
 }
 
 /* ---- trying again ---- */
@@ -259,12 +259,13 @@ static int64_t pause_within(const struct operation *o, int64_t left)
     return pause >= PAUSE_MIN_MS ? pause : 0;
 }
 
-/* A DataNode's trouble is not the node's: the same one is asked for another. */
-static void try_again(struct operation *o)
+/* A DataNode that is out of reach is not the node's trouble, which is asked for another. But one that says
+ * "standby" has it from the node: redirecting is what that does without asking itself. */
+static void try_again(struct operation *o, bool is_place_trouble)
 {
     int64_t left = o->deadline_ms - clock_mono_ms();
-    bool is_round_over = o->place != NULL || (o->n_tries + 1) % o->hdfs->n_nodes == 0;
-    if (o->place == NULL)
+    bool is_round_over = is_place_trouble || (o->n_tries + 1) % o->hdfs->n_nodes == 0;
+    if (!is_place_trouble)
         o->node = (o->node + 1) % o->hdfs->n_nodes;
     o->n_tries++;
     int64_t pause = is_round_over ? pause_within(o, left) : 0;
@@ -274,24 +275,26 @@ static void try_again(struct operation *o)
         set_timer(o, pause);
 }
 
-/* Without leave to overwrite a second try would find what the first one has left, and call that a conflict.
- */
-static bool may_try_again(const struct operation *o, bool sent)
+/* Without leave to overwrite a second try would find what the first one has left, and call that a conflict. A
+ * DataNode that refuses before it takes data has made no file. */
+static bool may_try_again(const struct operation *o, const struct http_result *result)
 {
-    return o->local_file == NULL || o->place == NULL || o->flag || !sent;
+    bool may_have_made = result->status == 0 ? result->sent : result->file_sent;
+    return !o->kind->sends_file || o->place == NULL || o->flag || !may_have_made;
 }
 
-static void on_trouble(struct operation *o, struct err *err, enum hdfs_verdict verdict, bool sent)
+static void on_trouble(struct operation *o, struct err *err, enum hdfs_verdict verdict,
+                       const struct http_result *result)
 {
     set_place(o, err);
     o->trouble[o->node] = *err;
     bool is_broken = verdict == HDFS_BROKEN && ++o->n_broken >= o->hdfs->n_nodes;
-    if (!may_try_again(o, sent))
+    if (!may_try_again(o, result))
         finish_with(o, err);
     else if (is_broken)
         give_up(o);
     else
-        try_again(o);
+        try_again(o, o->place != NULL && result->status == 0);
 }
 
 /* ---- answers ---- */
@@ -333,10 +336,8 @@ static enum hdfs_verdict read_refusal(struct operation *o, const struct http_res
 {
     enum hdfs_verdict verdict = hdfs_read_refusal(result->status, result->body, result->len, err);
     o->uncertain = o->uncertain || result->status >= 500;
-    if (o->kind->is_fine != NULL && o->kind->is_fine(err)) {
-        *err = (struct err){0};
-        return HDFS_OVER;
-    }
+    if (verdict == HDFS_OVER && o->kind->on_refusal != NULL)
+        return o->kind->on_refusal(o, err);
     if (o->excluded[0] == '\0' || verdict != HDFS_OVER || err->code != ERR_IO)
         return verdict;
     o->excluded[0] = '\0'; /* perhaps there is no other DataNode than the one that failed */
@@ -372,7 +373,7 @@ static void take_answer(struct operation *o, const struct http_result *result)
     struct err err = {0};
     enum hdfs_verdict verdict = judge(o, result, &err);
     if (verdict == HDFS_ELSEWHERE || verdict == HDFS_BROKEN) {
-        on_trouble(o, &err, verdict, result->sent);
+        on_trouble(o, &err, verdict, result);
         return;
     }
     if (result->status != 0)

@@ -73,9 +73,11 @@ struct operation;
 struct operation_kind {
     const char *verb; /* for people: "reading" */
     const char *method;
+    bool sends_file;                                               /* to where a node redirects */
     void (*add_query)(const struct operation *o, struct buf *url); /* "OPEN&offset=0" */
     enum hdfs_verdict (*take)(struct operation *o, const struct http_result *result, struct err *err);
-    bool (*is_fine)(const struct err *refusal); /* it is no error after all; NULL: all are */
+    /* Of what a node has refused for good; NULL: that is it. */
+    enum hdfs_verdict (*on_refusal)(struct operation *o, struct err *err);
     void (*tell)(const struct operation *o, const struct err *err);
     /* Of one that goes a way of its own; NULL: tries and nodes as hdfs.c does it. */
     void (*begin)(struct operation *o);

@@ -126,9 +126,12 @@ static enum hdfs_verdict take_read(struct operation *o, const struct http_result
 }
 
 /* There is nothing at the end of a file, which HDFS calls an error. */
-static bool is_behind_end(const struct err *refusal)
+static enum hdfs_verdict on_read_refused(struct operation *o, struct err *err)
 {
-    return str_starts(refusal->msg, "Offset=") && strstr(refusal->msg, " out of the range ") != NULL;
+    (void)o;
+    if (str_starts(err->msg, "Offset=") && strstr(err->msg, " out of the range ") != NULL)
+        *err = (struct err){0};
+    return HDFS_OVER;
 }
 
 static void tell_read(const struct operation *o, const struct err *err)
@@ -144,7 +147,7 @@ void hdfs_read(struct hdfs *h, const char *path, int64_t offset, size_t max, boo
                                                .method = "GET",
                                                .add_query = add_read,
                                                .take = take_read,
-                                               .is_fine = is_behind_end,
+                                               .on_refusal = on_read_refused,
                                                .tell = tell_read};
     assert(offset >= 0);
     struct operation *o = hdfs_start(h, &kind, path, (union hdfs_cb){.data = done}, arg);
@@ -173,12 +176,45 @@ static enum hdfs_verdict take_create(struct operation *o, const struct http_resu
     return HDFS_BROKEN;
 }
 
+static const struct operation_kind create_kind = {.verb = "writing",
+                                                  .method = "PUT",
+                                                  .sends_file = true,
+                                                  .add_query = add_create,
+                                                  .take = take_create,
+                                                  .tell = tell_done};
+
+static enum hdfs_verdict take_is_there(struct operation *o, const struct http_result *result, struct err *err)
+{
+    enum err_code code = hdfs_read_status(result->body, result->len, &o->files, err);
+    if (code == ERR_OK)
+        (void)err_set(err, ERR_CONFLICT, "it is there already");
+    return verdict_of(code);
+}
+
+static enum hdfs_verdict on_look_refused(struct operation *o, struct err *err)
+{
+    if (err->code != ERR_NOT_FOUND)
+        return HDFS_OVER;
+    *err = (struct err){0};
+    o->kind = &create_kind;
+    return HDFS_GO_ON;
+}
+
+/* Before a file is made that must not be there. A DataNode takes all data before it says that the file is
+ * there or that its NameNode is standby, and a standby NameNode redirects to it without a word. After that
+ * nobody knows whether there is half a file now; so it is asked beforehand. */
+static const struct operation_kind look_kind = {.verb = "writing",
+                                                .method = "GET",
+                                                .add_query = add_status,
+                                                .take = take_is_there,
+                                                .on_refusal = on_look_refused,
+                                                .tell = tell_done};
+
 void hdfs_create(struct hdfs *h, const char *path, const char *local_file, bool overwrite, hdfs_done_cb *done,
                  void *arg)
 {
-    static const struct operation_kind kind = {
-        .verb = "writing", .method = "PUT", .add_query = add_create, .take = take_create, .tell = tell_done};
-    struct operation *o = hdfs_start(h, &kind, path, (union hdfs_cb){.done = done}, arg);
+    struct operation *o =
+        hdfs_start(h, overwrite ? &create_kind : &look_kind, path, (union hdfs_cb){.done = done}, arg);
     if (o == NULL)
         return;
     o->flag = overwrite;

@@ -121,7 +121,9 @@ static enum err_code failure(const struct http_call *call, CURLcode result, stru
 
 void http_call_result(const struct http_call *call, CURLcode result, struct http_result *ret)
 {
-    *ret = (struct http_result){.sent = was_sent(call), .body = ""};
+    curl_off_t uploaded = 0;
+    (void)curl_easy_getinfo(call->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded);
+    *ret = (struct http_result){.sent = was_sent(call), .file_sent = uploaded > 0, .body = ""};
     if (result != CURLE_OK) {
         (void)failure(call, result, &ret->err);
         return;

@@ -36,6 +36,7 @@ struct http_call_options {
 struct http_result {
     int status;               /* 0: no answer, err tells */
     bool sent;                /* it was sent, or a part of it: without an answer it may still be acted upon */
+    bool file_sent;           /* a byte of the file went out */
     const char *content_type; /* or NULL */
     const char *location;     /* of a redirect, as a whole URL; or NULL */
     const char *body;         /* NUL-terminated, never NULL */

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 struct tool {
     struct hdfs *hdfs;
@@ -50,6 +49,20 @@ static const char *take(struct tool *t)
 
 /* ---- answers ---- */
 
+/* The most memory that this process ever had; getrusage() would also count the one that started it. */
+static int64_t peak_kb(void)
+{
+    char text[256];
+    long kb = 0;
+    FILE *status = fopen("/proc/self/status", "r");
+    while (status != NULL && fgets(text, sizeof text, status) != NULL)
+        if (strncmp(text, "VmHWM:", 6) == 0)
+            kb = strtol(text + 6, NULL, 10);
+    if (status != NULL)
+        (void)fclose(status);
+    return kb;
+}
+
 struct line {
     struct buf text;
     struct json_out out;
@@ -57,15 +70,13 @@ struct line {
 
 static void begin_line(struct line *line, const struct tool *t, const struct err *err)
 {
-    struct rusage usage;
-    (void)getrusage(RUSAGE_SELF, &usage);
     buf_init(&line->text, 256 << 20);
     json_out_open(&line->out, &line->text);
     json_out_object(&line->out, NULL);
     json_out_str(&line->out, "code", code_name(err->code));
     json_out_str(&line->out, "message", err->code != ERR_OK ? err->msg : "");
     json_out_int(&line->out, "ms", clock_mono_ms() - t->begun_ms);
-    json_out_int(&line->out, "peak_kb", usage.ru_maxrss);
+    json_out_int(&line->out, "peak_kb", peak_kb());
 }
 
 static void end_line(struct line *line, struct tool *t)

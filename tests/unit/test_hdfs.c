@@ -576,8 +576,9 @@ static void a_removal_whose_answer_was_lost_counts(void **state)
 }
 
 /* The node redirects to the second server, which breaks off every transfer. */
-static unsigned transfers(struct world *w, bool overwrite)
+static void a_broken_transfer_is_begun_again_where_that_does_no_harm(void **state)
 {
+    struct world *w = *state;
     char answer[200];
     w->hdfs = open_client(w, 1, SHORT_MS);
     (void)snprintf(answer, sizeof answer,
@@ -585,22 +586,24 @@ static unsigned transfers(struct world *w, bool overwrite)
                    w->nodes[1].url);
     answers(&w->nodes[0], answer);
     w->nodes[1].manner = CLOSES;
-    hdfs_create(w->hdfs, "/x", "/etc/passwd", overwrite, on_done, w);
+    hdfs_create(w->hdfs, "/x", "/etc/passwd", true, on_done, w);
     until_done(w, 1);
     assert_int_equal(w->err.code, ERR_IO);
     assert_true(str_starts(w->nodes[1].requests[0], "PUT /data HTTP/1.1"));
-    assert_non_null(strstr(w->nodes[0].requests[w->nodes[0].n_requests - 1], "op=CREATE"));
-    return w->nodes[1].n_requests;
+    assert_non_null(strstr(w->nodes[0].requests[w->nodes[0].n_requests - 1], "op=CREATE&overwrite=true&"));
+    assert_true(w->nodes[1].n_requests > 1);
 }
 
-static void a_broken_transfer_is_begun_again_where_that_does_no_harm(void **state)
+static void a_file_that_is_there_is_not_sent(void **state)
 {
-    assert_true(transfers(*state, true) > 1);
-}
-
-static void a_broken_transfer_of_a_new_file_is_told(void **state)
-{
-    assert_int_equal(transfers(*state, false), 1);
+    struct world *w = *state;
+    w->hdfs = open_client(w, 2, PATIENCE_MS);
+    answers(&w->nodes[0], IS_STANDBY);
+    answers(&w->nodes[1], IS_FILE);
+    hdfs_create(w->hdfs, "/x", "/etc/passwd", false, on_done, w);
+    until_done(w, 1);
+    assert_int_equal(w->err.code, ERR_CONFLICT);
+    assert_int_equal(w->nodes[1].n_requests, 1);
 }
 
 static void a_callback_may_free_the_client(void **state)
@@ -719,7 +722,7 @@ int main(void)
         ON_NODES(a_folder_without_an_end_is_left_at_the_limit),
         ON_NODES(a_removal_whose_answer_was_lost_counts),
         ON_NODES(a_broken_transfer_is_begun_again_where_that_does_no_harm),
-        ON_NODES(a_broken_transfer_of_a_new_file_is_told),
+        ON_NODES(a_file_that_is_there_is_not_sent),
         ON_NODES(a_callback_may_free_the_client),
         ON_NODES(freed_with_a_transfer_under_way),
         ON_NODES(presence_asks_as_the_contract_says),
