@@ -314,6 +314,7 @@ class NameNodes:
     def start(self, node):
         if node not in self.nodes:
             self.nodes[node] = hdfs.StubNameNode(lambda _, path: self.answer(node, path), self.hosts[node], self.port)
+            self.nodes[node].server.handle_error = lambda *_: None
 
     def stop(self, node):
         self.nodes.pop(node).stop()
@@ -324,6 +325,8 @@ class NameNodes:
             self.stop(node)
 
     def answer(self, node, path):
+        if node not in self.nodes:
+            raise ConnectionAbortedError("this connection has outlived its server")
         self.asked.append((node, path))
         self.open.wait(60)
         state = self.states[node]

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness import program
+from harness import free_port, program
 from provision import (DEFAULT_CONF, END, GATEWAY, NEVER, START, Descriptor, ask, errors, failure, job_of, job_path, jobs, mount_of,
                        provision, read, read_status, refused, rules, runnable, trigger_of, unprovision)
 
@@ -18,6 +18,12 @@ NO_SCHEDULE = {"enabled": False, **dict.fromkeys(("user", "paused", "catchup", "
 @pytest.fixture(scope="module")
 def utc(module_hearth):
     return module_hearth(fake_java=True, environment={"TZ": "UTC"})
+
+
+@pytest.fixture(scope="module")
+def elsewhere(module_hearth):
+    """Its jobs would run on another server, which may take what hearth itself does not."""
+    return module_hearth({"provision.livy_url": f"http://127.0.0.1:{free_port()}"}, fake_java=True, environment={"TZ": "UTC"})
 
 
 @pytest.fixture(scope="module")
@@ -92,11 +98,11 @@ def test_what_is_not_given_has_defaults(utc, config):
     assert job["created"] == job["modified"] == job["lastUsed"]
 
 
-def test_values_are_told_as_they_were_given(utc):
+def test_values_are_told_as_they_were_given(elsewhere):
     d = Descriptor("given", cron=NEVER, driverCores="2", executorCores="3", numExecutors="4", driverMemory="007g", logLevel="LOUD", args=["", " ", '"\\'],
                    dependencies=["util.jar", "local:/a/b.jar", "hdfs://ns1/x/y/z.jar", "/opt/w.jar"], conf={"dex.safariEnabled": "false", "a": ""})
-    spark = provision(utc, d)["spark"]
-    unprovision(utc, d)
+    spark = provision(elsewhere, d)["spark"]
+    unprovision(elsewhere, d)
     assert (spark["driverCores"], spark["executorCores"], spark["numExecutors"]) == (2, 3, 4)
     assert (spark["driverMemory"], spark["logLevel"], spark["args"]) == ("007g", "LOUD", ["", " ", '"\\'])
     assert spark["jars"] == ["util.jar", "b.jar", "z.jar", "w.jar"]
@@ -209,8 +215,8 @@ def test_remove_data_has_no_effect(utc, remove):
     assert utc.get(job_path(d.group, d.job)).status_code == 404
 
 
-def test_a_jar_that_is_gone_keeps_the_job(utc, tmp_path):
-    jar = tmp_path / "load.jar"
+def test_a_jar_that_is_gone_keeps_the_job(utc):
+    jar = utc.folder / "load.jar"
     jar.write_bytes(b"")
     d = Descriptor("gone", cron=NEVER, jar=str(jar))
     provision(utc, d)
