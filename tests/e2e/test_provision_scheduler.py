@@ -109,13 +109,13 @@ def test_a_job_without_schedule_runs_once_at_once(plain):
     [run] = wait_runs(plain, d.job, 1)
     assert before <= run_time(run["name"]) <= time.time() + 1
     wait_used_up(plain, d)
-    job = job_of(plain, d)
-    assert (job["durable"], job["triggers"], job["running"], job["executions"]) == (True, [], False, []), "the job stays"
+    assert plain.wait_end_of(run["id"])["state"] == "success"
+    job = until(lambda: (j := job_of(plain, d))["running"] is False and j, 20, "it to end")
+    assert (job["durable"], job["triggers"], job["executions"]) == (True, [], []), "the job stays"
     last = until(lambda: job_of(plain, d)["lastSubmission"], 20, "what became of it")
     assert set(last) == {"time", "status", "batchId", "message"}
     assert last["batchId"] == run["id"] and last["status"] in (0, 200, 201)
     assert before - 1 <= seconds(last["time"]) <= time.time() + 1
-    assert plain.wait_end_of(run["id"])["state"] == "success"
     assert "hello" in plain.log(run["id"])
     let_others_fire(plain)
     assert len(runs(plain, d.job)) == 1
