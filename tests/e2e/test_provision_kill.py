@@ -1,7 +1,9 @@
 """kill -9 between the token of an operation and its end: what was accepted is done, and done once."""
 
+import contextlib
 import json
 import random
+import subprocess
 import time
 
 import pytest
@@ -37,8 +39,8 @@ def done(server, token):
     return json.loads(read_status(status))
 
 
-def dies_at(make_hearth, point):
-    return make_hearth(fake_java=True, environment={"HEARTH_POINT": f"{point}=exit"}).start()
+def dies_at(make_hearth, point, visit=1):
+    return make_hearth(fake_java=True, environment={"HEARTH_POINT": f"{point}=exit:{visit}"}).start()
 
 
 def start_again(server):
@@ -70,6 +72,30 @@ def test_a_job_without_a_schedule_runs_once(make_hearth, point):
     d = runnable("once", "exit", 0)
     token = later(server, "provision", d)
     start_again(server)
+    wait_runs(server, d.job, 1)
+    if token is not None:
+        assert done(server, token)["createdJob"]["name"] == d.job
+    let_others_fire(server)
+    assert len(runs(server, d.job)) == 1
+
+
+@points
+@pytest.mark.parametrize("where", ["before", "after"])
+@pytest.mark.parametrize("commit", range(2, 8))  # the first one is the start's own
+def test_a_job_without_a_schedule_runs_once_wherever_the_server_dies(make_hearth, where, commit):
+    """Around each write: of the token, the job, the token's end, the run and its end."""
+    server = dies_at(make_hearth, f"store.{where}_commit", commit)
+    d = runnable("once", "exit", 0)
+    token = later(server, "provision", d)
+    with contextlib.suppress(subprocess.TimeoutExpired):  # the last ones may be one write
+        server.process.wait(3 * PATIENCE)
+    server.kill9()
+    server.environment.pop("HEARTH_POINT")
+    server.start()
+    if token is None and where == "before":
+        let_others_fire(server)
+        assert runs(server, d.job) == [], "it was not accepted"
+        return
     wait_runs(server, d.job, 1)
     if token is not None:
         assert done(server, token)["createdJob"]["name"] == d.job
