@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "schedule/zone.h"
 
-#include <string.h>
+#include <errno.h>
+#include <limits.h>
+#include <unistd.h>
 
 enum { PRIORITY = 5, ONE_SHOT_DAYS = 20 * 365 + 5 }; /* 20 years */
 
@@ -74,12 +76,33 @@ static enum err_code take_program(struct program_request *program, const struct 
     return ERR_OK;
 }
 
+/* A path of this machine that is relative counts from where the server runs, as for the rule that looks for
+ * it. */
+static enum err_code make_absolute(char **path, struct err *err)
+{
+    char here[PATH_MAX];
+    cleanup(jar_clear) struct jar jar = {0};
+    enum err_code rc = jar_read(*path, &jar, err);
+    if (rc != ERR_OK || jar.scheme != NULL || (*path)[0] == '/')
+        return rc;
+    if (getcwd(here, sizeof here) == NULL)
+        return err_sys(err, errno, "the server's working folder");
+    char *absolute = mem_printf("%s/%s", here, *path);
+    if (absolute == NULL)
+        return no_memory(err);
+    mem_free(*path);
+    *path = absolute;
+    return ERR_OK;
+}
+
 /* What hearth's own core runs, by the rules of this server. Another Livy server has rules of its own. */
 static enum err_code make_submission(const struct provision *p, struct spark_submission *ret,
                                      const struct job_data *d, const char *proxy_user, struct err *err)
 {
     cleanup(program_request_clear) struct program_request program = {.kind = APP_BATCH};
     enum err_code rc = take_program(&program, d, err);
+    if (rc == ERR_OK && p->livy_post == NULL)
+        rc = make_absolute(&program.submission.file, err);
     if (rc == ERR_OK && p->livy_post == NULL)
         rc = door_accept_program(p->options.door, &program, proxy_user, err);
     if (rc == ERR_OK) {
