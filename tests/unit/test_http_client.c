@@ -20,8 +20,9 @@ struct world {
     /* of the last call */
     unsigned n_done;
     int status;
-    bool sent;
+    bool sent, file_sent;
     struct err err;
+    char location[128];
     char type[64], body[ANSWER_MAX + 1];
     size_t len;
     /* what a callback does besides */
@@ -78,6 +79,8 @@ static void on_done(const struct http_result *result, void *arg)
     w->n_done++;
     w->status = result->status;
     w->sent = result->sent;
+    w->file_sent = result->file_sent;
+    (void)snprintf(w->location, sizeof w->location, "%s", result->location != NULL ? result->location : "-");
     w->err = result->err;
     w->len = result->len;
     assert_non_null(result->body);
@@ -190,6 +193,12 @@ static void a_redirect_is_not_followed(void **state)
     call(w, "GET", NULL);
     assert_int_equal(w->status, 302);
     assert_int_equal(w->server.n_requests, 1);
+    char whole[128]; /* whatever the server wrote */
+    (void)snprintf(whole, sizeof whole, "%.*sy", (int)strlen(w->server.url) - 1, w->server.url);
+    assert_string_equal(w->location, whole);
+    w->server.answer = HELLO;
+    call(w, "GET", NULL);
+    assert_string_equal(w->location, "-");
 }
 
 static void a_connection_is_kept_for_the_next_question(void **state)
@@ -220,6 +229,125 @@ static void many_calls_run_at_the_same_time(void **state)
         assert_non_null(start(w, "GET", w->server.url, NULL));
     until_done(w, 50);
     assert_int_equal(w->server.n_requests, 50);
+}
+
+/* ---- files ---- */
+
+static struct http_call *start_file(struct world *w, const char *file, bool negotiate, int64_t timeout_ms)
+{
+    struct http_call_options options = {.method = "PUT",
+                                        .url = w->server.url,
+                                        .file = file,
+                                        .negotiate = negotiate,
+                                        .timeout_ms = timeout_ms,
+                                        .answer_max = ANSWER_MAX};
+    return http_call_start(w->client, &options, on_done, w);
+}
+
+static void send_file(struct world *w, const char *file)
+{
+    unsigned n = w->n_done;
+    assert_non_null(start_file(w, file, false, PATIENCE_MS));
+    assert_int_equal(w->n_done, n);
+    until_done(w, n + 1);
+}
+
+/* A file of that many bytes, each 'x'; the caller removes it. */
+static void make_file(char path[32], size_t size)
+{
+    static char bytes[4096];
+    (void)strcpy(path, "/tmp/hearth-test-XXXXXX");
+    int fd = mkstemp(path);
+    memset(bytes, 'x', sizeof bytes);
+    for (size_t n; size > 0; size -= n) {
+        n = size < sizeof bytes ? size : sizeof bytes;
+        assert_int_equal(write(fd, bytes, n), n);
+    }
+    assert_int_equal(close(fd), 0);
+}
+
+static void a_file_is_sent_once_it_is_wanted(void **state)
+{
+    struct world *w = *state;
+    static const size_t sizes[] = {0, 1, 300000};
+    char path[32];
+    w->server.answer = HELLO;
+    for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        char length[64];
+        make_file(path, sizes[i]);
+        send_file(w, path);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(w->status, 200);
+        assert_int_equal(w->file_sent, sizes[i] > 0);
+        const char *request = w->server.requests[i];
+        (void)snprintf(length, sizeof length, "\r\nContent-Length: %zu\r\n", sizes[i]);
+        assert_non_null(strstr(request, length));
+        assert_non_null(strstr(request, "\r\nExpect: 100-continue\r\n"));
+        assert_int_equal(strlen(strstr(request, "\r\n\r\n") + 4), sizes[i]);
+    }
+}
+
+static void a_file_that_cannot_be_read_is_not_sent(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    static const char *const bad[] = {"/nowhere/at/all", "/tmp", "/dev/null"};
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        send_file(w, bad[i]);
+        assert_int_equal(w->err.code, ERR_INVALID);
+        assert_non_null(strstr(w->err.msg, bad[i]));
+        assert_false(w->sent);
+    }
+    assert_int_equal(w->server.n_connections, 0);
+}
+
+static void a_file_that_a_silent_server_does_not_take(void **state)
+{
+    struct world *w = *state;
+    w->server.manner = IS_SILENT;
+    assert_non_null(start_file(w, "/etc/passwd", false, SOON_MS));
+    until_done(w, 1);
+    assert_int_equal(w->err.code, ERR_TIMEOUT);
+    assert_true(w->sent);
+}
+
+static void more_files_than_threads_have_their_turns(void **state)
+{
+    struct world *w = *state;
+    w->server.answer = HELLO;
+    for (unsigned i = 0; i < 30; i++)
+        assert_non_null(start_file(w, "/etc/passwd", false, PATIENCE_MS));
+    until_done(w, 30);
+    assert_int_equal(w->server.n_requests, 30);
+}
+
+static void transfers_can_be_cancelled_at_any_time(void **state)
+{
+    struct world *w = *state;
+    struct http_call *calls[20]; /* of which some wait for a thread */
+    w->server.manner = IS_SILENT;
+    for (unsigned i = 0; i < 20; i++)
+        calls[i] = start_file(w, "/etc/passwd", false, PATIENCE_MS);
+    for (unsigned i = 0; i < 200 && w->server.n_requests < 4; i++)
+        (void)uv_run(&w->loop, UV_RUN_ONCE);
+    for (unsigned i = 0; i < 15; i++)
+        http_call_cancel(calls[19 - i]);
+    http_client_free(w->client); /* with the rest under way */
+    w->client = NULL;
+    (void)uv_run(&w->loop, UV_RUN_NOWAIT);
+    assert_int_equal(w->n_done, 0);
+}
+
+static void without_a_ticket_the_request_goes_as_it_is(void **state)
+{
+    struct world *w = *state;
+    setenv("KRB5CCNAME", "FILE:/nowhere/tickets", 1);
+    setenv("KRB5_CLIENT_KTNAME", "/nowhere/keytab", 1);
+    w->server.answer = "HTTP/1.1 401 No\r\nWWW-Authenticate: Negotiate\r\nContent-Length: 0\r\n\r\n";
+    assert_non_null(start_file(w, NULL, true, PATIENCE_MS));
+    until_done(w, 1);
+    assert_int_equal(w->status, 401);
+    assert_null(strstr(w->server.requests[0], "Authorization"));
 }
 
 /* ---- trouble ---- */
@@ -479,6 +607,12 @@ int main(void)
         T(a_connection_is_kept_for_the_next_question),
         T(a_kept_connection_that_the_server_closed_is_replaced),
         T(many_calls_run_at_the_same_time),
+        T(a_file_is_sent_once_it_is_wanted),
+        T(a_file_that_cannot_be_read_is_not_sent),
+        T(a_file_that_a_silent_server_does_not_take),
+        T(more_files_than_threads_have_their_turns),
+        T(transfers_can_be_cancelled_at_any_time),
+        T(without_a_ticket_the_request_goes_as_it_is),
         T(a_server_that_is_not_there),
         T(a_silent_server_is_left_in_time),
         T(an_answer_without_end_is_cut),
