@@ -154,7 +154,7 @@ const struct option settings_options[] = {
          "Base URL of the Livy server to which provisioned jobs are posted, as in http://livy:8998. Empty: "
          "hearth runs them itself."),
     COUNT("provision.threads", provision.threads, "10", 1, 10000,
-          "Jobs that are posted to provision.livy_url at the same time; further ones wait in order."),
+          "Jobs that are posted to provision.livy_url at the same time; what is due meanwhile waits."),
     FLAG("provision.strict_compat", provision.strict_compat, "false",
          "Leave out conf and dependencies of a descriptor when its job runs, as the original provisioner "
          "does."),
