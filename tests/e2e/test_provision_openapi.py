@@ -99,7 +99,7 @@ def try_all(server, folder, *options, examples=40):
     words = [o for o in options if o.startswith("--")]
     done = subprocess.run(
         [SCHEMATHESIS, "run", server.url + "/openapi.json", "--phases=examples,coverage,fuzzing", f"--max-examples={examples}",
-         "--generation-deterministic", "--generation-database=none", "--continue-on-failure", "--no-color", "--request-timeout=60",
+         "--generation-deterministic", "--continue-on-failure", "--no-color", "--request-timeout=60",
          "--suppress-health-check=all", f"--exclude-checks={','.join(excluded)}", *words],
         capture_output=True, text=True, cwd=folder, timeout=280 * PATIENCE, env=fake_server.environment(NO_PROXY="*", no_proxy="*"))
     assert done.returncode == 0, (done.stdout + done.stderr)[-12_000:]
