@@ -112,6 +112,14 @@ static enum err_code make_submission(const struct provision *p, struct spark_sub
     return rc;
 }
 
+enum err_code job_submission_make(const struct provision *p, const struct schedule_spec *spec,
+                                  struct spark_submission *ret, struct err *err)
+{
+    cleanup(job_data_clear) struct job_data data = {0};
+    enum err_code rc = job_data_read(spec->task != NULL ? spec->task : "", &data, err);
+    return rc == ERR_OK ? make_submission(p, ret, &data, spec->proxy_user, err) : rc;
+}
+
 enum err_code job_spec_make(const struct provision *p, const struct descriptor *d,
                             const struct job_data *data, const struct operation_request *who,
                             struct schedule_spec *ret, struct err *err)

@@ -15,6 +15,12 @@ static enum err_code prepare(void *arg, const struct schedule_view *schedule, co
                              struct spark_submission *submission, struct err *err)
 {
     const struct provision *p = arg;
+    struct spark_submission made = {0};
+    enum err_code rc = job_submission_make(p, &schedule->spec, &made, err);
+    if (rc != ERR_OK)
+        return rc;
+    spark_submission_clear(submission);
+    *submission = made;
     char *name = job_run_name(schedule->spec.name, clock_wall_ms());
     if (name != NULL && apps_find_name(p->options.apps, APP_BATCH, name) != NULL) {
         char *numbered = mem_printf("%s %lld", name, (long long)fire->number);

@@ -208,6 +208,11 @@ enum err_code job_spec_make(const struct provision *p, const struct descriptor *
                             const struct job_data *data, const struct operation_request *who,
                             struct schedule_spec *ret, struct err *err);
 
+/* What hearth's own core runs for such a schedule, by the rules of this server as they are now: it may have
+ * been provisioned when its jobs ran elsewhere. Errors as above. */
+enum err_code job_submission_make(const struct provision *p, const struct schedule_spec *spec,
+                                  struct spark_submission *ret, struct err *err);
+
 /* ---- messages.c: bodies of requests (no state) ---- */
 
 struct provisioning_request {
