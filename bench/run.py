@@ -15,6 +15,7 @@ import interactive
 import memory
 import posts
 import reads
+import schedules_spark
 import standalone
 import start
 import statements
@@ -31,6 +32,7 @@ PROGRAMS = {
     "interactive": lambda: (figure for home in spark_homes() for figure in interactive.measure(home)),
     "clusters": lambda: (figure for home in spark_homes() for figure in clusters.measure(home)),
     "standalone": lambda: (figure for home in spark_homes() for figure in standalone.measure(home)),
+    "schedules_spark": schedules_spark.measure,
     "start": lambda: (figure for home in spark_homes() for figure in start.measure(home)),
 }
 

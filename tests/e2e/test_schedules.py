@@ -434,7 +434,7 @@ def test_many_real_programs_of_one_second_wait_for_each_other(make_hearth, spark
     server.take_archive(spark_server)
     server.start()
     at = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=3)).isoformat()
-    ids = [server.post("/hearth/schedules", json=real(f"one of many {n}", "no_context.py", at=at)).json()["id"]
+    ids = [server.post("/hearth/schedules", json=real(f"one of many {n}", "hello.py", at=at)).json()["id"]
            for n in range(count)]
     fires = [wait_fires(server, i, 1, timeout=240) for i in ids]
     assert [[f["state"] for f in of_one] for of_one in fires] == [["succeeded"]] * count
