@@ -4,7 +4,6 @@
 #include "cmd/schedule_access.h"
 #include "cmd/schedule_commands.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 enum { PAGE = 1000 };
@@ -12,20 +11,21 @@ enum { PAGE = 1000 };
 static const struct usage usage = {
     .command = "schedule list",
     .synopsis = "[options]",
-    .about = "Lists schedules, oldest first. NEXT is when one fires next; FIRES counts what has fired, and\n"
-             "what should have.",
+    .about =
+        "Lists schedules by group and name. NEXT is when one fires next; FIRES counts what has fired, and\n"
+        "what should have.",
     .examples = "  hearth schedule list\n"
                 "  hearth schedule list --group etl\n"
                 "  hearth schedule list --json | jq '.schedules[].nextAt'\n",
 };
 
-/* One page behind the schedule `after`; adds its schedules to `all`. */
-static enum err_code fetch_page(struct client *c, const char *group, int64_t after, json_t *all,
-                                size_t *ret_n, struct err *err)
+/* The page behind those that `all` has; adds its schedules to them. */
+static enum err_code fetch_page(struct client *c, const char *group, json_t *all, size_t *ret_n,
+                                struct err *err)
 {
     cleanup(mem_freep) char *escaped = group != NULL ? client_escape(c, group) : NULL;
     cleanup(mem_freep) char *path =
-        mem_printf("/hearth/schedules?size=%d&after=%" PRId64 "%s%s", PAGE, after,
+        mem_printf("/hearth/schedules?order=name&size=%d&from=%zu%s%s", PAGE, json_array_size(all),
                    escaped != NULL ? "&group=" : "", escaped != NULL ? escaped : "");
     if (path == NULL || (group != NULL && escaped == NULL))
         return err_set(err, ERR_NOMEM, "out of memory");
@@ -41,13 +41,11 @@ static enum err_code fetch_page(struct client *c, const char *group, int64_t aft
 
 static enum err_code fetch(struct client *c, const char *group, json_t *all, struct err *err)
 {
-    int64_t after = -1;
     size_t n = PAGE;
     while (n == PAGE) {
-        enum err_code rc = fetch_page(c, group, after, all, &n, err);
+        enum err_code rc = fetch_page(c, group, all, &n, err);
         if (rc != ERR_OK)
             return rc;
-        after = answer_int(json_array_get(all, json_array_size(all) - 1), "id", -1);
     }
     return ERR_OK;
 }

@@ -148,6 +148,8 @@ void scheduler_list(struct scheduler *s, const struct schedule_query *query, sch
         .after_id = query->after_id,
         .max = query->max < INT64_MAX ? (int64_t)query->max : INT64_MAX,
         .by_name = query->by_name,
+        .newest_first = query->newest_first,
+        .from = query->from,
     };
     store_read_schedules(s->options.store, &which, see_view, v, on_many, v);
 }

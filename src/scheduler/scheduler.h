@@ -178,7 +178,9 @@ struct schedule_query {
     const char *group, *door; /* NULL: any */
     int64_t after_id;         /* those with higher ids; -1 from the start */
     size_t max;
-    bool by_name; /* ascending by group and name instead of id; after_id is not looked at */
+    bool by_name;      /* ascending by group and name instead of id; after_id is not looked at */
+    bool newest_first; /* descending by id; after_id is not looked at */
+    int64_t from;      /* so many of them are passed over */
 };
 /* `total` counts all that match. */
 typedef void schedules_cb(const struct err *err, const struct schedule_view *schedules, size_t n,

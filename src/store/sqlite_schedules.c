@@ -216,9 +216,11 @@ static void add_order(const struct store_schedules *which, struct buf *text)
         buf_str(text, " ORDER BY due_ms, priority DESC, id");
     else if (which->by_name)
         buf_str(text, " ORDER BY group_name, name");
+    else if (which->newest_first)
+        buf_str(text, " ORDER BY id DESC");
     else
         buf_str(text, " AND id > ?5 ORDER BY id");
-    buf_str(text, " LIMIT ?6");
+    buf_str(text, " LIMIT ?6 OFFSET ?7");
 }
 
 /* Prepares the text and gives its parameters their values; those that it does not name are refused by SQLite,
@@ -236,6 +238,7 @@ static enum err_code prepare(struct db *d, const struct store_schedules *which, 
     db_bind_int(*ret, 4, which->due_before_ms);
     db_bind_int(*ret, 5, which->after_id);
     db_bind_int(*ret, 6, which->max);
+    db_bind_int(*ret, 7, which->from);
     return ERR_OK;
 }
 
@@ -278,7 +281,8 @@ static bool saw_all(const struct store_schedules *which, const struct visit *v)
 {
     if (which->ids != NULL)
         return true;
-    bool from_start = which->after_id < 0 || which->by_name || which->due_before_ms > 0;
+    bool by_id = !which->by_name && !which->newest_first && which->due_before_ms == 0;
+    bool from_start = which->from == 0 && (which->after_id < 0 || !by_id);
     return from_start && !v->stopped && (which->max < 0 || v->rows < which->max);
 }
 

@@ -244,11 +244,13 @@ struct store_schedules {
     int64_t after_id;                /* -1: from the start */
     int64_t max;                     /* -1: all */
     bool by_name;                    /* by group and name instead of id; after_id is not looked at */
+    bool newest_first;               /* by id, descending; after_id is not looked at */
+    int64_t from;                    /* so many of them are passed over */
     /* Only those due before, ascending by due_ms, then priority, higher first, then id; after_id and by_name
      * are not looked at. 0: all. */
     int64_t due_before_ms;
 };
-/* `total` counts those that match, whatever after_id and max, also when the visitor stopped. */
+/* `total` counts those that match, whatever after_id, from and max, also when the visitor stopped. */
 void store_read_schedules(struct store *s, const struct store_schedules *which, store_schedule_visit *visit,
                           void *visit_arg, store_visited_cb *done, void *arg);
 /* Newest first, numbers below `before` (0: all); `total` is not told (0). */

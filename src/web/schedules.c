@@ -7,6 +7,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 enum {
     ANSWER_MAX = 256 << 20,
@@ -205,14 +206,25 @@ static void on_named(const struct err *err, const struct schedule_view *schedule
     on_listed(none ? &fine : err, schedule, schedule != NULL, schedule != NULL, arg);
 }
 
+static bool read_order(struct http_request *r, struct schedule_query *query)
+{
+    const char *order = http_query(r, "order");
+    query->by_name = order != NULL && strcmp(order, "name") == 0;
+    query->newest_first = order == NULL || strcmp(order, "newest") == 0;
+    if (query->by_name || query->newest_first)
+        return true;
+    web_reply_msg(r, 400, "order is '%.100s'; it must be newest or name", order);
+    return false;
+}
+
 static void list(struct http_request *r, void *arg)
 {
     struct schedules *d = arg;
     int64_t size = PAGE;
     struct schedule_query query = {.after_id = -1, .group = http_query(r, "group")};
     const char *name = http_query(r, "name");
-    if (!web_query_int(r, "after", -1, INT64_MAX, &query.after_id) ||
-        !web_query_int(r, "size", 0, PAGE_MAX, &size))
+    if (!web_query_int(r, "from", 0, INT64_MAX, &query.from) ||
+        !web_query_int(r, "size", 0, PAGE_MAX, &size) || !read_order(r, &query))
         return;
     struct asking *a = asking_new(d, r);
     if (a == NULL)
@@ -336,7 +348,7 @@ static void upcoming_of_all(struct http_request *r, void *arg)
 
 /* The first row that fits counts. */
 static const struct http_route routes[] = {
-    {"GET", "/hearth/schedules", list, "List schedules, oldest first", false},
+    {"GET", "/hearth/schedules", list, "List schedules, newest first or by name", false},
     {"POST", "/hearth/schedules", schedule_create, "Run a program when it should", false},
     {"GET", "/hearth/schedules/upcoming", upcoming_of_all, "Fire times to come, of all schedules", false},
     {"GET", "/hearth/schedules/{id}", get, "One schedule", false},

@@ -65,10 +65,13 @@ def test_names_may_hold_anything_that_can_be_read(shared):
 
 def test_lists_have_pages_and_groups(shared):
     ids = [create(shared, f"page {n}", group="pages")["id"] for n in range(5)]
-    first = shared.get("/hearth/schedules?group=pages&size=3").json()
-    assert ([s["id"] for s in first["schedules"]], first["total"]) == (ids[:3], 5)
-    rest = shared.get(f"/hearth/schedules?group=pages&size=3&after={ids[2]}").json()
-    assert [s["id"] for s in rest["schedules"]] == ids[3:]
+    newest = shared.get("/hearth/schedules?group=pages&size=3").json()
+    assert ([s["id"] for s in newest["schedules"]], newest["total"]) == (ids[:1:-1], 5)
+    rest = shared.get("/hearth/schedules?group=pages&size=3&from=3").json()
+    assert ([s["id"] for s in rest["schedules"]], rest["total"]) == (ids[1::-1], 5)
+    named = shared.get("/hearth/schedules?group=pages&order=name&from=1&size=2").json()
+    assert ([s["name"] for s in named["schedules"]], named["total"]) == (["page 1", "page 2"], 5)
+    assert shared.get("/hearth/schedules?group=pages&from=5").json() == {"total": 5, "schedules": []}
     assert shared.get("/hearth/schedules?group=nobody").json() == {"total": 0, "schedules": []}
     assert shared.get("/hearth/schedules?name=nobody").json() == {"total": 0, "schedules": []}
     assert shared.get("/hearth/schedules?group=pages&size=0").json() == {"total": 5, "schedules": []}
@@ -77,7 +80,8 @@ def test_lists_have_pages_and_groups(shared):
 @pytest.mark.parametrize("query, words", [
     ("size=1001", "size: '1001' is not a whole number from 0 to 1000"),
     ("size=x", "size: 'x' is not"),
-    ("after=-2", "after: '-2' is not"),
+    ("from=-1", "from: '-1' is not"),
+    ("order=age", "order is 'age'; it must be newest or name"),
 ])
 def test_a_wrong_page_is_refused(shared, query, words):
     assert words in message(shared.get(f"/hearth/schedules?{query}"), 400)

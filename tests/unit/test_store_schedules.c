@@ -194,6 +194,21 @@ static void lists_come_by_name(void **state)
                      "2:a/also 3:a/not 1:a/soon 0:b/late 4:b/mine ", 5);
     expect_schedules(w, (struct store_schedules){.after_id = -1, .max = 1, .by_name = true, .group = "b"},
                      "0:b/late ", 2);
+    expect_schedules(w, (struct store_schedules){.max = 2, .from = 1, .by_name = true}, "3:a/not 1:a/soon ",
+                     5);
+}
+
+static void lists_come_newest_first(void **state)
+{
+    struct world *w = *state;
+    fill(w);
+    expect_schedules(w, (struct store_schedules){.after_id = 99, .max = 2, .newest_first = true},
+                     "4:b/mine 3:a/not ", 5);
+    expect_schedules(w, (struct store_schedules){.max = -1, .from = 3, .newest_first = true},
+                     "1:a/soon 0:b/late ", 5);
+    expect_schedules(w, (struct store_schedules){.max = 9, .from = 1, .newest_first = true, .group = "a"},
+                     "2:a/also 1:a/soon ", 3);
+    expect_schedules(w, (struct store_schedules){.max = 9, .from = 5, .newest_first = true}, "", 5);
 }
 
 static void lists_are_narrowed_by_group_name_and_door(void **state)
@@ -301,9 +316,10 @@ static char *plan_of(const struct world *w, const char *sql)
 static void long_lists_need_indexes_alone(void **state)
 {
     struct world *w = *state;
-    assert_non_null(strstr(plan_of(w, "SELECT id, due_ms, priority, steady FROM schedule INDEXED BY schedule_due "
-                                      "WHERE due_ms > 0 ORDER BY due_ms, priority DESC, id"),
-                           "USING COVERING INDEX schedule_due (due_ms>?); "));
+    assert_non_null(
+        strstr(plan_of(w, "SELECT id, due_ms, priority, steady FROM schedule INDEXED BY schedule_due "
+                          "WHERE due_ms > 0 ORDER BY due_ms, priority DESC, id"),
+               "USING COVERING INDEX schedule_due (due_ms>?); "));
     assert_string_equal(plan_of(w, "SELECT spec FROM schedule INDEXED BY schedule_due "
                                    "WHERE due_ms > 0 AND due_ms < ?4 ORDER BY due_ms, priority DESC, id"),
                         "SEARCH schedule USING INDEX schedule_due (due_ms>? AND due_ms<?); ");
@@ -461,6 +477,7 @@ int main(void)
         TEST(a_refused_one_leaves_no_trace_among_the_others),
         TEST(lists_come_by_id_in_pages),
         TEST(lists_come_by_name),
+        TEST(lists_come_newest_first),
         TEST(lists_are_narrowed_by_group_name_and_door),
         TEST(given_ids_come_in_their_order_without_those_that_are_gone),
         TEST(those_due_soon_come_in_the_order_of_firing),
