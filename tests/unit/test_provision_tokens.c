@@ -435,6 +435,42 @@ static void old_ones_are_forgotten(void **state)
     assert_string_equal(ask(&r->world, "SELECT count(*) FROM token WHERE token = 'old'"), "0");
 }
 
+/* As many as are kept at most, which have ended so long ago. */
+static void fill_up(struct rig *r, int64_t minutes_ago)
+{
+    enum { MANY = 10000 };
+    static const char facts[] = "{\"operation\":\"validate\",\"number\":1,\"status\":200,\"errors\":[]}";
+    struct answer last = {0};
+    struct answer ignored = {0};
+    for (int i = 0; i < MANY; i++) {
+        char text[32];
+        (void)snprintf(text, sizeof text, "many-%d", i);
+        const struct store_token row = {text, provision_door_name, facts,
+                                        clock_wall_ms() - minutes_ago * 60 * 1000, true};
+        store_put_token(r->world.store, &row, on_answer, i == MANY - 1 ? &last : &ignored);
+    }
+    await(&r->world, &last.came);
+    restart(r);
+}
+
+static void too_many_are_refused_for_an_hour(void **state)
+{
+    struct rig *r = *state;
+    fill_up(r, 55);
+    assert_int_equal(call(r, "POST", VALIDATE, "a"), 503);
+    assert_non_null(strstr(r->body, "too many operations"));
+    assert_int_equal(ask_status(r, VALIDATE, (struct token_text){"many-77"}), 200);
+}
+
+static void too_many_that_are_older_than_an_hour_give_way(void **state)
+{
+    struct rig *r = *state;
+    fill_up(r, 65);
+    assert_int_equal(ask_status(r, VALIDATE, (struct token_text){"many-77"}), 200);
+    (void)take_token(r, VALIDATE, "a");
+    assert_int_equal(ask_status(r, VALIDATE, (struct token_text){"many-77"}), 400);
+}
+
 static void accepting_survives_every_failing_allocation(void **state)
 {
     struct rig *r = *state;
@@ -469,6 +505,8 @@ int main(void)
         RIG(changes_of_one_job_happen_in_order),
         RIG(a_few_run_at_a_time),
         RIG(old_ones_are_forgotten),
+        RIG(too_many_are_refused_for_an_hour),
+        RIG(too_many_that_are_older_than_an_hour_give_way),
         RIG(accepting_survives_every_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
