@@ -188,8 +188,7 @@ static void run_it(struct asking *a, const struct schedule_view *schedule)
     scheduler_run_now(a->door->options.scheduler, schedule->id, NULL, on_run, a);
 }
 
-static void change(struct schedules *d, struct http_request *r,
-                   void (*found)(struct asking *a, const struct schedule_view *schedule))
+static void change(struct schedules *d, struct http_request *r, asking_found *found)
 {
     struct asking *a = asking_new(d, r);
     if (a == NULL)

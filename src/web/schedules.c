@@ -13,9 +13,9 @@ enum {
     ANSWER_MAX = 256 << 20,
     PAGE = 100,
     PAGE_MAX = 1000,
+    RANGE_MAX_DAYS = 366,
 };
 static const int64_t day_ms = 24 * 3600 * 1000;
-enum { RANGE_MAX_DAYS = 366 };
 
 /* ---- a request, from its arrival to its answer ---- */
 
@@ -99,8 +99,7 @@ void asking_find(struct asking *a)
 }
 
 /* For the handlers of routes that only need the schedule of the path. */
-static void find(struct schedules *d, struct http_request *r,
-                 void (*found)(struct asking *a, const struct schedule_view *schedule))
+static void find(struct schedules *d, struct http_request *r, asking_found *found)
 {
     struct asking *a = asking_new(d, r);
     if (a == NULL)

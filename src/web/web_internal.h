@@ -34,6 +34,9 @@ struct schedules {
     struct schedules_options options;
 };
 
+struct asking;
+typedef void asking_found(struct asking *a, const struct schedule_view *schedule);
+
 /* A request about schedules, from its arrival to its answer. */
 struct asking {
     struct schedules *door;
@@ -41,7 +44,7 @@ struct asking {
     const char *user; /* whose rights count; borrowed from the request */
     bool to_modify;   /* the right that is needed; without it everybody may ask */
     /* Called with the schedule of the path; takes over the asking. */
-    void (*found)(struct asking *a, const struct schedule_view *schedule);
+    asking_found *found;
     int64_t id;
     bool viewable;   /* this user may see what it runs */
     int status;      /* of an answer that shows the schedule */

@@ -151,6 +151,17 @@ def test_what_a_schedule_says_can_be_put_back(shared):
     assert answer.json()["nextAt"] == made["nextAt"]
 
 
+def test_a_complete_schedule_lives_again_with_another_definition_and_a_paused_one_rests_on(shared):
+    made = create(shared, "done", every="1s", repeat=0)
+    wait_fires(shared, made["id"], 1)
+    until(lambda: get(shared, made["id"])["state"] == "complete", 20, "it to be complete")
+    again = put(shared, made["id"], body("done", every="1s", repeat=0)).json()
+    assert again["state"] == "active" and again["nextAt"]
+    assert [f["number"] for f in wait_fires(shared, made["id"], 2)] == [1, 2]
+    resting = create(shared, "resting on", paused=True)
+    assert put(shared, resting["id"], body("resting on", every="1s")).json()["state"] == "paused"
+
+
 def test_if_match_finds_out_about_changes_of_others(shared):
     made = create(shared, "matched")
     etag = f'"{made["version"]}"'
