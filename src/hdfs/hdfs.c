@@ -26,6 +26,7 @@
 enum {
     TIMEOUT_MS = 30000,
     REDIRECTS_MAX = 3,
+    CONNECT_MIN_MS = 2000,
     GRACE_MS = 500, /* the call itself knows more about why it is late */
     PAUSE_MIN_MS = 100,
     PAUSE_MAX_MS = 2000,
@@ -171,12 +172,22 @@ static void set_timer(struct operation *o, int64_t ms)
 
 static void on_answer(const struct http_result *result, void *arg);
 
+/* A machine that is switched off says nothing; there must be time left for another one. */
+static int64_t connect_patience_ms(int64_t timeout_ms)
+{
+    int64_t quarter = timeout_ms / 4;
+    if (quarter < CONNECT_MIN_MS)
+        quarter = CONNECT_MIN_MS;
+    return quarter < timeout_ms ? quarter : timeout_ms;
+}
+
 /* `file`: to send, or NULL. */
 static void ask(struct operation *o, const char *url, const char *file, struct http_call_options *call)
 {
     static const char *const bytes[] = {"Content-Type: application/octet-stream", NULL};
     call->url = url;
     call->file = file;
+    call->connect_ms = connect_patience_ms(call->timeout_ms);
     call->headers = file != NULL ? bytes : NULL;
     call->negotiate = o->hdfs->kerberos && (o->place == NULL || o->redirect.same_server);
     o->call_ms = call->timeout_ms;

@@ -78,8 +78,9 @@ static bool was_sent(const struct http_call *call)
 
 static enum err_code too_late(const struct http_call *call, struct err *err)
 {
-    return err_set(err, ERR_TIMEOUT, "no %s within %" PRId64 " ms",
-                   was_sent(call) ? "whole answer" : "connection", call->timeout_ms);
+    bool sent = was_sent(call);
+    return err_set(err, ERR_TIMEOUT, "no %s within %" PRId64 " ms", sent ? "whole answer" : "connection",
+                   sent ? call->timeout_ms : call->connect_ms);
 }
 
 /* libcurl was told to stop by on_head() or on_body(). */
@@ -355,6 +356,7 @@ static void set_limits(struct http_call *call, const char *url)
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* "/a/../b" is for the server to understand */
     curl_easy_setopt(easy, CURLOPT_EXPECT_100_TIMEOUT_MS, (long)EXPECT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)call->timeout_ms);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)call->connect_ms);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
     curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
@@ -373,6 +375,7 @@ static struct http_call *new_call(struct http_client *c, const struct http_call_
         return NULL;
     call->client = c;
     call->timeout_ms = o->timeout_ms;
+    call->connect_ms = o->connect_ms > 0 ? o->connect_ms : o->timeout_ms;
     buf_init(&call->answer, o->answer_max);
     call->easy = curl_easy_init();
     if (call->easy == NULL || mem_set_str(&call->file, o->file) != 0 || !set_request(call, o) ||

@@ -30,6 +30,7 @@ struct http_call_options {
     const char *file;   /* instead of body: a file of this machine, which is read while it is sent */
     bool negotiate;     /* SPNEGO, with the Kerberos credentials of this process */
     int64_t timeout_ms; /* for the whole call */
+    int64_t connect_ms; /* of these, for the connection; 0: all */
     size_t answer_max;  /* bytes of the answer's body */
 };
 

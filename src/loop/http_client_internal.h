@@ -32,7 +32,7 @@ struct http_call {
     struct http_call *prev, *next;
     http_call_cb *done;
     void *arg;
-    int64_t timeout_ms;
+    int64_t timeout_ms, connect_ms;
     CURL *easy;
     struct curl_slist *headers;
     size_t head_bytes;

@@ -1,5 +1,6 @@
 """The HDFS client (src/hdfs) against a real HDFS, with and without Kerberos, and against nodes that are in its way."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -277,6 +278,35 @@ def test_a_transfer_that_breaks_off(tmp_path):
             refused("IO", stub.namenode_url, "create", "/x", tmp_path / "local", manner, timeout_ms=1500)
             listener.shutdown(socket.SHUT_RDWR)
         assert (len(taken) == 1) == (manner == "new")
+
+
+@contextlib.contextmanager
+def deaf():
+    """The port of a listener whose queue is full: it answers no connection, as a machine that is switched off."""
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                caller.connect(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_a_machine_that_is_switched_off(hdfs, local):
+    with deaf() as port:
+        def answer(_method, path):
+            if path.startswith("/data"):
+                return 201, ""
+            return 307, "", {"Location": f"{stub.namenode_url}/data" if "excluded" in path else f"http://127.0.0.1:{port}/x"}
+
+        off = f"http://127.0.0.1:{port}"
+        with StubNameNode(answer) as stub:
+            done(stub.namenode_url, "create", "/x", local, "over", timeout_ms=15000)
+        done([off, hdfs.namenode_url], "status", "/", timeout_ms=15000)
+        assert presence([off, hdfs.namenode_url], "/", timeout_ms=15000) == "present"
+        assert "no connection within" in refused("TIMEOUT", off, "status", "/", timeout_ms=3000)
 
 
 def test_no_other_datanode_than_the_one_that_failed(local):
