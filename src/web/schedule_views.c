@@ -23,16 +23,17 @@ static void write_duration(struct json_out *out, const char *key, int64_t ms)
 
 static void describe(const struct trigger *t, struct buf *to)
 {
-    char text[CLOCK_TEXT_MAX > PARSE_TEXT_MAX ? CLOCK_TEXT_MAX : PARSE_TEXT_MAX];
+    char at[CLOCK_TEXT_MAX];
+    char every[PARSE_TEXT_MAX];
     switch (t->kind) {
     case TRIGGER_CRON: cron_describe(&t->cron, t->zone, to); return;
     case TRIGGER_ONCE:
-        clock_format(t->start_ms, text);
-        buf_printf(to, "Once at %s", text);
+        clock_format(t->start_ms, at);
+        buf_printf(to, "Once at %s", at);
         return;
     case TRIGGER_INTERVAL:
-        parse_format_duration(t->interval_ms, text);
-        buf_printf(to, "Every %s", text);
+        parse_format_duration(t->interval_ms, every);
+        buf_printf(to, "Every %s", every);
         if (t->repeat != TRIGGER_REPEAT_FOREVER)
             buf_printf(to, ", %" PRId64 " times in all", t->repeat + 1);
         return;

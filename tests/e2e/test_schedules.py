@@ -6,6 +6,7 @@ import json
 import pytest
 
 from harness import fake, program, until
+from provision import NEVER, provision, runnable
 from schedules import body, create, get, history, wait_fires
 
 LATER = "2100-01-01T00:00:00Z"
@@ -181,6 +182,18 @@ def test_a_replacement_that_is_refused_changes_nothing(shared):
     assert "cron: " in message(put(shared, made["id"], body("steady", cron="x")), 400)
     assert "paused is no field" in message(put(shared, made["id"], body("steady", paused=True)), 400)
     assert get(shared, made["id"]) == made
+
+
+def test_a_schedule_of_another_door_is_seen_and_paused_here_and_replaced_there(shared):
+    descriptor = runnable("other-door", "exit", 0, cron=NEVER)
+    provision(shared, descriptor)
+    found = shared.get("/hearth/schedules", params={"group": descriptor.group}).json()["schedules"]
+    assert [(s["door"], s["state"], s["description"] != "") for s in found] == [("provision", "active", True)]
+    schedule_id = found[0]["id"]
+    assert "made by another door (provision)" in message(put(shared, schedule_id, body("mine")), 409)
+    assert shared.post(f"/hearth/schedules/{schedule_id}/pause").json()["state"] == "paused"
+    assert get(shared, schedule_id)["nextAt"] is None
+    assert shared.delete(f"/hearth/schedules/{schedule_id}").status_code == 204
 
 
 def test_a_deleted_schedule_is_gone_with_its_history(shared):
