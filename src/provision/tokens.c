@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "loop/work.h"
 #include "provision/provision_internal.h"
 
 #include <errno.h>
@@ -47,8 +48,9 @@ struct token {
     /* until it has ended */
     struct http_request *request; /* the call that waits for 202; NULL: answered */
     char *descriptor, *user, *proxy_user;
-    char *job;    /* "group/name" of the job that it changes, or NULL */
-    bool resumed; /* the server that accepted it has ended */
+    bool knows_job; /* it was looked up, on a worker, for descriptors may be long */
+    char *job;      /* "group/name" of the job that it changes, or NULL */
+    bool resumed;   /* the server that accepted it has ended */
     bool running;
     struct token *prev, *next;
 };
@@ -112,20 +114,6 @@ static enum err_code draw_text(char ret[TOKEN_TEXT_MAX], struct err *err)
     }
     ret[TOKEN_TEXT_MAX - 1] = '\0';
     return ERR_OK;
-}
-
-/* The job that an operation changes, so that the next one for it waits. What cannot be decoded changes none.
- */
-static enum err_code find_job(struct token *token)
-{
-    struct descriptor d = {0};
-    if (token->operation == OPERATION_VALIDATE || descriptor_read(token->descriptor, &d, NULL) != ERR_OK)
-        return ERR_OK;
-    if (d.has_component)
-        token->job = mem_printf("%s/%s", d.group, d.component.job_name);
-    bool is_short = d.has_component && token->job == NULL;
-    descriptor_clear(&d);
-    return is_short ? ERR_NOMEM : ERR_OK;
 }
 
 /* ---- facts ---- */
@@ -195,8 +183,6 @@ static enum err_code read_facts(struct token *token, struct err *err)
         rc = err_set(err, ERR_NOMEM, "out of memory");
     else if (token->descriptor == NULL)
         rc = err_set(err, ERR_INVALID, "it has no descriptor");
-    else if (find_job(token) != ERR_OK)
-        rc = err_set(err, ERR_NOMEM, "out of memory");
     json_decref(facts);
     return rc;
 }
@@ -253,11 +239,11 @@ static void on_outcome(const struct outcome *outcome, void *arg)
     store_token(token, true, facts, on_end_stored);
 }
 
-/* True when an operation that was accepted earlier changes the same job. */
+/* True when an operation that was accepted earlier changes the same job, or may do so. */
 static bool is_behind_another(const struct tokens *t, const struct token *token)
 {
     for (const struct token *other = t->open; other != token; other = other->next)
-        if (token->job != NULL && str_same(other->job, token->job))
+        if (token->job != NULL && (!other->knows_job || str_same(other->job, token->job)))
             return true;
     return false;
 }
@@ -265,9 +251,35 @@ static bool is_behind_another(const struct tokens *t, const struct token *token)
 static struct token *next_to_run(const struct tokens *t)
 {
     for (struct token *token = t->open; token != NULL; token = token->next)
-        if (!token->running && !is_behind_another(t, token))
+        if (token->knows_job && !token->running && !is_behind_another(t, token))
             return token;
     return NULL;
+}
+
+/* On a worker. What cannot be decoded changes no job. */
+static void find_job(void *arg)
+{
+    struct token *token = arg;
+    struct descriptor d = {0};
+    if (descriptor_read(token->descriptor, &d, NULL) == ERR_OK && d.has_component)
+        token->job = mem_printf("%s/%s", d.group, d.component.job_name);
+    descriptor_clear(&d);
+}
+
+static void on_job_found(void *arg)
+{
+    struct token *token = arg;
+    token->knows_job = true;
+    pump(token->all);
+}
+
+/* So that changes of one job happen in order; without memory for it they may not. */
+static void look_up_job(struct token *token)
+{
+    uv_loop_t *loop = token->all->provision->options.loop;
+    if (token->operation == OPERATION_VALIDATE ||
+        work_run(loop, find_job, on_job_found, token, NULL) != ERR_OK)
+        on_job_found(token);
 }
 
 static void pump(struct tokens *t)
@@ -313,7 +325,7 @@ static void on_accepted(const struct err *err, int64_t id, bool replayed, void *
     answer_accepted(r, token->text);
     FAULT_POINT("provision.after_accepted");
     DL_APPEND(t->open, token);
-    pump(t);
+    look_up_job(token);
 }
 
 static struct token *token_new(struct tokens *t, const struct operation_request *request, struct err *err)
@@ -327,7 +339,7 @@ static struct token *token_new(struct tokens *t, const struct operation_request 
         token->operation = request->operation;
         token->number = ++t->last_number;
         token->facts = request_facts(token);
-        if (token->facts != NULL && find_job(token) == ERR_OK)
+        if (token->facts != NULL)
             return token;
         (void)err_set(err, ERR_NOMEM, "out of memory");
     }
@@ -524,9 +536,20 @@ void provision_status(struct http_request *r, void *arg)
 
 static void on_timer(uv_timer_t *timer)
 {
+    sweep(timer->data, KEEP_MINUTES);
+}
+
+/* What the last server has left goes on now that all that it needs is open. */
+static void on_first_turn(uv_timer_t *timer)
+{
     struct tokens *t = timer->data;
+    struct token *token;
+    (void)uv_timer_start(timer, on_timer, SWEEP_MINUTES * MINUTE_MS, SWEEP_MINUTES * MINUTE_MS);
     sweep(t, KEEP_MINUTES);
-    pump(t);
+    DL_FOREACH(t->open, token)
+    {
+        look_up_job(token);
+    }
 }
 
 static bool on_token(const struct store_token *row, void *arg)
@@ -576,7 +599,7 @@ enum err_code tokens_open(struct provision *p, struct tokens **ret, struct err *
     DL_SORT(t->open, by_number);
     t->timer.data = t;
     (void)uv_timer_init(p->options.loop, &t->timer);
-    (void)uv_timer_start(&t->timer, on_timer, 0, SWEEP_MINUTES * MINUTE_MS);
+    (void)uv_timer_start(&t->timer, on_first_turn, 0, 0);
     *ret = t;
     return ERR_OK;
 }
