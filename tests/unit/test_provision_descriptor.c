@@ -121,9 +121,9 @@ static void the_descriptor_of_the_guide(void **state)
 static void most_of_the_job_may_be_absent(void **state)
 {
     (void)state;
-    static const char *const configs[] = {"", "      jobConfig:\n", "      jobConfig: {}\n",
-                                          "      jobConfig: {args: ~, dependencies: null, driverCores: ~, "
-                                          "driverMemory: ~, conf: ~, schedule: ~}\n"};
+    static const char nulls[] = "      jobConfig: {args: ~, dependencies: null, driverCores: ~, "
+                                "driverMemory: ~, conf: ~, schedule: ~}\n";
+    static const char *const configs[] = {"", "      jobConfig:\n", "      jobConfig: {}\n", nulls};
     for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
         cleanup(mem_freep) char *text = mem_printf("%s%s%s", HEAD COMPONENT, configs[i], WANTED);
         cleanup(descriptor_clear) struct descriptor d = {0};
