@@ -246,6 +246,7 @@ static void on_removed(const struct err *err, int64_t id, bool replayed, void *a
     (void)replayed;
     if (err->code == ERR_OK) {
         t->scheduler->schedules--;
+        turn_forget_due(t);
         ongoing_drop_schedule(t->scheduler, t->id);
     }
     wish_tell(t, t->wish, err, t->id);

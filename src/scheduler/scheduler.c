@@ -23,21 +23,18 @@ static void look_at_clocks(struct scheduler *s)
         log_info("the clock was set", LOG_I("by_ms", jump_ms));
 }
 
-/* Begins a turn for the first one when it is due. False: it is not, or memory is short. */
-static bool take_first(struct scheduler *s, const struct timing *timing, int64_t now_ms)
+/* Begins a turn for the first one when it is due. False: it is not, or memory is short. The turn notes it
+ * again when there is still something to come. */
+static bool take_first(struct scheduler *s, struct timing *timing, int64_t now_ms)
 {
     const struct timing_entry *first = timing_first(timing);
-    return first != NULL && first->due_ms <= now_ms && turn_begin(s, first->id) != NULL;
-}
-
-/* One that has a fire in back-off; what is still delayed notes itself again. */
-static bool take_delayed(struct scheduler *s, int64_t mono_ms)
-{
-    const struct timing_entry *first = timing_first(&s->delays);
-    if (first == NULL || first->due_ms > mono_ms)
+    if (first == NULL || first->due_ms > now_ms)
         return false;
     int64_t id = first->id;
-    return turn_begin(s, id) != NULL && timing_take(&s->delays, id, NULL);
+    if (turn_begin(s, id) == NULL)
+        return false;
+    (void)timing_take(timing, id, NULL); /* a turn that has just begun has it already */
+    return true;
 }
 
 static void take_due(struct scheduler *s)
@@ -48,7 +45,7 @@ static void take_due(struct scheduler *s)
     while (more && s->n_turns < TURNS_MAX) {
         more = take_first(s, &s->wall, wall_ms);
         more = take_first(s, &s->steady, mono_ms) || more;
-        more = take_delayed(s, mono_ms) || more;
+        more = take_first(s, &s->delays, mono_ms) || more;
     }
 }
 
@@ -105,20 +102,6 @@ static bool on_fire(const struct store_fire *row, void *arg)
     return ongoing_load(arg, row);
 }
 
-static void on_counted(const struct err *err, int64_t total, void *arg)
-{
-    struct scheduler *s = arg;
-    if (err->code == ERR_OK)
-        s->schedules += total;
-}
-
-static bool see_none(const struct store_schedule *row, void *arg)
-{
-    (void)row;
-    (void)arg;
-    return false;
-}
-
 enum err_code scheduler_open(const struct scheduler_options *options, struct scheduler **ret, struct err *err)
 {
     struct scheduler *s = mem_calloc(1, sizeof *s);
@@ -128,6 +111,8 @@ enum err_code scheduler_open(const struct scheduler_options *options, struct sch
     s->clock_offset_ms = s->load_offset_ms = clock_wall_ms() - clock_mono_ms();
     enum err_code rc = store_load_due(options->store, on_due, s, err);
     if (rc == ERR_OK)
+        rc = store_count_schedules(options->store, &s->schedules, err);
+    if (rc == ERR_OK)
         rc = store_load_fires(options->store, on_fire, s, err);
     if (rc != ERR_OK) {
         scheduler_free(s);
@@ -136,8 +121,6 @@ enum err_code scheduler_open(const struct scheduler_options *options, struct sch
     (void)uv_timer_init(options->loop, &s->timer); /* cannot fail */
     s->timer.data = s;
     s->has_timer = true;
-    const struct store_schedules all = {.after_id = -1, .max = 0};
-    store_read_schedules(options->store, &all, see_none, NULL, on_counted, s);
     *ret = s;
     return ERR_OK;
 }

@@ -150,6 +150,7 @@ void turn_reread(struct turn *t); /* the row has changed; then goes on */
 void turn_hold(struct turn *t, const struct err *why);
 void turn_release_held(struct scheduler *s, size_t n);
 void turn_read_waiting(struct scheduler *s);
+void turn_forget_due(struct turn *t); /* it does not count as active any more */
 void turn_free(struct turn *t);
 
 /* fire.c: each returns true when something is under way that will call turn_go(), turn_reread() or

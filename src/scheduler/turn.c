@@ -71,13 +71,19 @@ static void drop_view(struct turn *t)
     t->has_view = false;
 }
 
+void turn_forget_due(struct turn *t)
+{
+    t->scheduler->n_due_turns -= t->was_due;
+    t->was_due = false;
+}
+
 void turn_free(struct turn *t)
 {
     struct scheduler *s = t->scheduler;
     leave_place(t);
+    turn_forget_due(t);
     HASH_DEL(s->turns, t);
     s->n_turns--;
-    s->n_due_turns -= t->was_due;
     step_clear(&t->step);
     drop_view(t);
     mem_free(t->refusal);

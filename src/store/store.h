@@ -226,6 +226,8 @@ struct store_due {
  */
 enum err_code store_load_due(struct store *s, bool (*on_due)(const struct store_due *due, void *arg),
                              void *arg, struct err *err);
+/* How many there are, due or not; blocking, as above. */
+enum err_code store_count_schedules(struct store *s, int64_t *ret, struct err *err);
 /* All fires that have not ended, ascending by schedule and number; blocking, as above. */
 enum err_code store_load_fires(struct store *s, bool (*on_fire)(const struct store_fire *fire, void *arg),
                                void *arg, struct err *err);

@@ -175,6 +175,19 @@ enum err_code store_load_due(struct store *s, bool (*on_due)(const struct store_
     return db_load_due(s->reader, on_due, arg, err);
 }
 
+static bool see_none(const struct store_schedule *schedule, void *arg)
+{
+    (void)schedule;
+    (void)arg;
+    return false;
+}
+
+enum err_code store_count_schedules(struct store *s, int64_t *ret, struct err *err)
+{
+    const struct store_schedules all = {.after_id = -1, .max = 0};
+    return db_read_schedules(s->reader, &all, see_none, NULL, ret, err);
+}
+
 enum err_code store_load_fires(struct store *s, bool (*on_fire)(const struct store_fire *fire, void *arg),
                                void *arg, struct err *err)
 {

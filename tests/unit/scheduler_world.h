@@ -17,6 +17,7 @@
 #include "scheduler/scheduler.h"
 
 #include <inttypes.h>
+#include <signal.h>
 
 enum { PATIENCE_MS = 60 * 1000, NAME_ROOM = 160 };
 
@@ -100,6 +101,7 @@ static inline int world_up(void **state)
     one = empty;
     here = &one;
     log_set_level(LOG_ERROR);
+    assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR); /* as the server does */
     fake_init(&here->fake, "3.5.7");
     fake_write(&here->fake, "java/bin/java", FAKE_JAVA, 0755);
     (void)snprintf(here->state_dir, sizeof here->state_dir, "%s/state", here->fake.folder);

@@ -286,6 +286,9 @@ static void the_start_learns_what_is_due(void **state)
     struct err err;
     fill(w);
     struct dues all = {0};
+    int64_t count = -1;
+    assert_int_equal(store_count_schedules(w->store, &count, &err), ERR_OK);
+    assert_int_equal(count, 5);
     assert_int_equal(store_load_due(w->store, on_due, &all, &err), ERR_OK);
     assert_string_equal(all.text, "2@100/9 4@100/9 1@100/1 0@900/5 ");
     struct dues some = {.stop_after = 2};
