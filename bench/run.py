@@ -12,6 +12,7 @@ import clusters
 import common
 import cron
 import interactive
+import many_schedules
 import memory
 import posts
 import reads
@@ -24,6 +25,7 @@ from harness import BINARY, spark_homes
 
 PROGRAMS = {
     "cron": cron.measure,
+    "many_schedules": many_schedules.measure,
     "reads": reads.measure,
     "posts": posts.measure,
     "stored": stored.measure,

@@ -26,7 +26,7 @@ enum {
     TICK_MS = 1000,       /* jumps of the wall clock are seen within it; what was refused is tried again */
     READ_BATCH = 256,     /* rows read together, and steps begun in one turn of the loop */
     READS_MAX = 2,        /* batches read at the same time */
-    TURNS_MAX = 4096,     /* schedules that are due wait beyond that */
+    TURNS_MAX = 16384,    /* schedules that are due wait beyond that */
     CLOCK_JUMP_MS = 1000, /* a smaller difference of the clocks counts as drift */
 };
 
