@@ -146,14 +146,15 @@ static enum err_code worst_code(const struct operation *o)
     return ERR_IO;
 }
 
-/* "no node can: http://nn0:9870: words; http://nn1:9870: words" */
+/* "http://nn0:9870: words; http://nn1:9870: words" */
 static void give_up(struct operation *o)
 {
     struct err err;
     const char *first = o->trouble[0].code != ERR_OK ? o->trouble[0].msg : "";
     const char *second = o->trouble[1].code != ERR_OK ? o->trouble[1].msg : "";
-    const char *between = first[0] != '\0' && second[0] != '\0' ? "; " : "";
-    (void)err_set(&err, worst_code(o), "%.160s%s%.160s", first, between, second);
+    bool both = first[0] != '\0' && second[0] != '\0';
+    int each = both ? 160 : 320;
+    (void)err_set(&err, worst_code(o), "%.*s%s%.*s", each, first, both ? "; " : "", each, second);
     finish_with(o, &err);
 }
 
@@ -294,15 +295,23 @@ static bool may_try_again(const struct operation *o, const struct http_result *r
     return !o->kind->sends_file || o->place == NULL || o->flag || !may_have_made;
 }
 
+static bool are_all_broken(const struct operation *o)
+{
+    for (unsigned i = 0; i < o->hdfs->n_nodes; i++)
+        if (!o->is_broken[i])
+            return false;
+    return true;
+}
+
 static void on_trouble(struct operation *o, struct err *err, enum hdfs_verdict verdict,
                        const struct http_result *result)
 {
     set_place(o, err);
     o->trouble[o->node] = *err;
-    bool is_broken = verdict == HDFS_BROKEN && ++o->n_broken >= o->hdfs->n_nodes;
+    o->is_broken[o->node] = verdict == HDFS_BROKEN;
     if (!may_try_again(o, result))
         finish_with(o, err);
-    else if (is_broken)
+    else if (are_all_broken(o))
         give_up(o);
     else
         try_again(o, o->place != NULL && result->status == 0);
@@ -348,7 +357,7 @@ static enum hdfs_verdict read_refusal(struct operation *o, const struct http_res
     enum hdfs_verdict verdict = hdfs_read_refusal(result->status, result->body, result->len, err);
     o->uncertain = o->uncertain || result->status >= 500;
     if (verdict == HDFS_OVER && o->kind->on_refusal != NULL)
-        return o->kind->on_refusal(o, err);
+        verdict = o->kind->on_refusal(o, err);
     if (o->excluded[0] == '\0' || verdict != HDFS_OVER || err->code != ERR_IO)
         return verdict;
     o->excluded[0] = '\0'; /* perhaps there is no other DataNode than the one that failed */

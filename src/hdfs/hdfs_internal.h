@@ -116,7 +116,8 @@ struct operation {
     struct hdfs_redirect redirect;
     unsigned n_redirects;
     /* the tries so far */
-    unsigned n_tries, n_broken;
+    unsigned n_tries;
+    bool is_broken[HDFS_NODES];     /* its last answer was: HDFS_BROKEN */
     bool uncertain;                 /* a request without an answer may have done it */
     char excluded[HDFS_HOST_MAX];   /* a DataNode that failed; "": none */
     struct err trouble[HDFS_NODES]; /* of each node, the last */

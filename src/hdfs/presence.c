@@ -16,20 +16,23 @@ static void ask_state(struct operation *o)
     hdfs_ask(o, "GET", &url, hdfs_left_ms(o) / questions_left + 1, ANSWER_MAX);
 }
 
+static void finish(struct operation *o, enum hdfs_presence presence)
+{
+    struct err none = {0};
+    o->presence = presence;
+    hdfs_finish(o, &none);
+}
+
 static void ask_status(struct operation *o)
 {
     cleanup(buf_clear) struct buf url = BUF(HDFS_URL_MAX);
     hdfs_add_url(o, &url);
     buf_str(&url, "GETFILESTATUS");
     hdfs_add_user(o, &url);
-    hdfs_ask(o, "GET", &url, hdfs_left_ms(o), ANSWER_MAX);
-}
-
-static void finish(struct operation *o, enum hdfs_presence presence)
-{
-    struct err none = {0};
-    o->presence = presence;
-    hdfs_finish(o, &none);
+    if (url.failed == ERR_TOO_LARGE)
+        finish(o, HDFS_MISSING); /* no file has such a path */
+    else
+        hdfs_ask(o, "GET", &url, hdfs_left_ms(o), ANSWER_MAX);
 }
 
 static void begin(struct operation *o)

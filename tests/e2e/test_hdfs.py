@@ -309,20 +309,19 @@ def test_a_machine_that_is_switched_off(hdfs, local):
         assert "no connection within" in refused("TIMEOUT", off, "status", "/", timeout_ms=3000)
 
 
-def test_no_other_datanode_than_the_one_that_failed(local):
+@pytest.mark.parametrize("words", [["create", "/x", "LOCAL", "over"], ["read", "/x", 0, 10, "part"]], ids=["create", "read"])
+def test_no_other_datanode_than_the_one_that_failed(local, words):
     """What a NameNode says when all it has is excluded must not be the end: the one may be back."""
-    def answer(method, path):
+    def answer(_method, path):
         if path.startswith("/data"):
             return 201, ""
-        if method == "GET":
-            return 404, remote_exception("FileNotFoundException", "File does not exist: /x", "java.io.")
         if "excludedatanodes" in path:
             return 403, remote_exception("IOException", "Failed to find datanode", "java.io.")
         tried = sum("excludedatanodes" in asked for _, asked in stub.asked)
         return 307, "", {"Location": f"{stub.namenode_url}/data" if tried else "http://127.0.0.1:1/x"}
 
     with StubNameNode(answer) as stub:
-        done(stub.namenode_url, "create", "/x", local, "new")
+        done(stub.namenode_url, *(local if word == "LOCAL" else word for word in words))
 
 
 def test_a_slow_node(hdfs):

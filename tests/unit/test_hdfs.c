@@ -484,6 +484,18 @@ static void a_server_that_is_no_hdfs_is_told_at_once(void **state)
     assert_true(clock_mono_ms() - begun < PATIENCE_MS);
 }
 
+static void a_node_that_is_no_hdfs_does_not_end_the_wait_for_the_other(void **state)
+{
+    struct world *w = *state;
+    int64_t begun = clock_mono_ms();
+    w->hdfs = open_client(w, 2, 1500);
+    answers(&w->nodes[0], ANSWER("404 Not Found", "<html>"));
+    answers(&w->nodes[1], IS_STANDBY);
+    status(w);
+    assert_int_equal(w->err.code, ERR_BUSY);
+    assert_true(clock_mono_ms() - begun > 1000);
+}
+
 static void silence_ends_with_the_time(void **state)
 {
     struct world *w = *state;
@@ -655,9 +667,15 @@ static void presence_asks_as_the_contract_says(void **state)
     hdfs_ask_presence(w->hdfs, "/x", on_presence, w);
     until_done(w, 2);
     assert_int_equal(w->presence, HDFS_MISSING);
+    char *endless = calloc(1, 40000);
+    memset(endless, '/', 39999);
+    hdfs_ask_presence(w->hdfs, endless, on_presence, w);
+    free(endless);
+    until_done(w, 3);
+    assert_int_equal(w->presence, HDFS_MISSING);
     w->nodes[0].manner = w->nodes[1].manner = CLOSES;
     hdfs_ask_presence(w->hdfs, "/x", on_presence, w);
-    until_done(w, 3);
+    until_done(w, 4);
     assert_int_equal(w->presence, HDFS_NO_ACTIVE_NODE);
 }
 
@@ -714,6 +732,7 @@ int main(void)
         ON_NODES(a_silent_node_leaves_time_for_the_other),
         ON_NODES(when_no_node_can_the_error_names_both),
         ON_NODES(a_server_that_is_no_hdfs_is_told_at_once),
+        ON_NODES(a_node_that_is_no_hdfs_does_not_end_the_wait_for_the_other),
         ON_NODES(silence_ends_with_the_time),
         ON_NODES(redirects_without_end_are_left),
         ON_NODES(a_redirect_to_a_file_is_not_followed),
