@@ -9,7 +9,7 @@
  *
  *   operation.c    validate, provision, unprovision: from a request to an outcome, whoever asked for it
  *   routes.c       calls that wait for their outcome
- *   tokens.c       calls that get a token instead
+ *   tokens.c       calls that get a token instead (tokens_internal.h)
  *   livy_post.c    jobs that run on another Livy server
  *   jobs.c         what /v1/scheduler shows
  *   answers.c      the forms of answers

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "loop/work.h"
-#include "provision/provision_internal.h"
+#include "provision/tokens_internal.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,46 +24,12 @@
 #define MINUTE_MS (60 * 1000LL)
 
 enum {
-    TOKEN_BYTES = 16, /* random ones; nobody guesses them */
-    TOKEN_TEXT_MAX = 2 * TOKEN_BYTES + 1,
     TOKENS_MAX = 10000,
-    FACTS_MAX = 64 << 20,  /* of one token */
     TOTAL_MAX = 256 << 20, /* bytes of all facts */
     RUNNING_MAX = 16,
-    FACTS_DEPTH_MAX = 8,
     KEEP_MINUTES = 24 * 60,
     KEEP_AT_LEAST_MINUTES = 60, /* also when there are too many */
     SWEEP_MINUTES = 10,
-};
-
-struct token {
-    UT_hash_handle hh; /* by text */
-    struct tokens *all;
-    char text[TOKEN_TEXT_MAX];
-    enum operation operation;
-    int64_t number; /* they were accepted in this order */
-    int64_t changed_ms;
-    bool ended;
-    char *facts; /* JSON: while it has not ended what was asked, then the outcome */
-    /* until it has ended */
-    struct http_request *request; /* the call that waits for 202; NULL: answered */
-    char *descriptor, *user, *proxy_user;
-    bool knows_job; /* it was looked up, on a worker, for descriptors may be long */
-    char *job;      /* "group/name" of the job that it changes, or NULL */
-    bool resumed;   /* the server that accepted it has ended */
-    bool running;
-    struct token *prev, *next;
-};
-
-struct tokens {
-    struct provision *provision;
-    struct token *by_text;
-    struct token *open; /* on disk and not ended, in order */
-    size_t facts_size;
-    int64_t last_number;
-    unsigned n_running;
-    uv_timer_t timer; /* the first turn of the loop; then the sweeping */
-    bool stopped;
 };
 
 /* ---- a token ---- */
@@ -116,76 +82,7 @@ static enum err_code draw_text(char ret[TOKEN_TEXT_MAX], struct err *err)
     return ERR_OK;
 }
 
-/* ---- facts ---- */
-
-static char *request_facts(const struct token *token)
-{
-    cleanup(buf_clear) struct buf text = BUF(FACTS_MAX);
-    struct json_out out;
-    json_out_open(&out, &text);
-    json_out_object(&out, NULL);
-    json_out_str(&out, "operation", operation_name(token->operation));
-    json_out_int(&out, "number", token->number);
-    json_out_str(&out, "owner", token->user);
-    json_out_str(&out, "proxyUser", token->proxy_user);
-    json_out_str(&out, "descriptor", token->descriptor);
-    json_out_end_object(&out);
-    return buf_steal(&text);
-}
-
-static char *outcome_facts(const struct token *token, const struct outcome *outcome)
-{
-    static const struct strlist none = {0};
-    cleanup(buf_clear) struct buf text = BUF(FACTS_MAX);
-    struct json_out out;
-    json_out_open(&out, &text);
-    json_out_object(&out, NULL);
-    json_out_str(&out, "operation", operation_name(token->operation));
-    json_out_int(&out, "number", token->number);
-    json_out_int(&out, "status", outcome->status);
-    json_out_list(&out, "errors", outcome->errors != NULL ? outcome->errors : &none);
-    json_out_str(&out, "result", outcome->result);
-    json_out_str(&out, "error", outcome->error);
-    json_out_end_object(&out);
-    return buf_steal(&text);
-}
-
-static bool operation_find(const char *name, enum operation *ret)
-{
-    static const enum operation all[] = {OPERATION_VALIDATE, OPERATION_PROVISION, OPERATION_UNPROVISION};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        if (str_same(name, operation_name(all[i]))) {
-            *ret = all[i];
-            return true;
-        }
-    return false;
-}
-
-/* Copies a text of the facts; false: out of memory. */
-static bool copy_fact(const json_t *facts, const char *name, char **ret)
-{
-    return mem_set_str(ret, json_string_value(json_object_get(facts, name))) == 0;
-}
-
-static enum err_code read_facts(struct token *token, struct err *err)
-{
-    json_t *facts = NULL;
-    enum err_code rc = json_parse(token->facts, strlen(token->facts), FACTS_DEPTH_MAX, &facts, err);
-    if (rc != ERR_OK)
-        return rc;
-    token->number = json_integer_value(json_object_get(facts, "number"));
-    if (!operation_find(json_string_value(json_object_get(facts, "operation")), &token->operation))
-        rc = err_set(err, ERR_INVALID, "no operation of that name");
-    else if (token->ended)
-        rc = ERR_OK;
-    else if (!copy_fact(facts, "descriptor", &token->descriptor) ||
-             !copy_fact(facts, "owner", &token->user) || !copy_fact(facts, "proxyUser", &token->proxy_user))
-        rc = err_set(err, ERR_NOMEM, "out of memory");
-    else if (token->descriptor == NULL)
-        rc = err_set(err, ERR_INVALID, "it has no descriptor");
-    json_decref(facts);
-    return rc;
-}
+/* ---- on disk ---- */
 
 static void store_token(struct token *token, bool ended, const char *facts, store_cb *done)
 {
@@ -228,10 +125,10 @@ static void on_outcome(const struct outcome *outcome, void *arg)
     if (token->all->stopped)
         return; /* the next server does it again */
     FAULT_POINT("provision.before_end");
-    char *facts = outcome_facts(token, outcome);
+    char *facts = token_outcome_facts(token, outcome);
     if (facts == NULL) {
         static const struct outcome no_memory = {.status = 503, .error = "out of memory"};
-        facts = outcome_facts(token, &no_memory);
+        facts = token_outcome_facts(token, &no_memory);
     }
     if (facts == NULL)
         return; /* stays running until the server is started again */
@@ -261,7 +158,8 @@ static void find_job(void *arg)
 {
     struct token *token = arg;
     struct descriptor d = {0};
-    if (descriptor_read(token->descriptor, &d, NULL) == ERR_OK && d.has_component)
+    struct err err;
+    if (descriptor_read(token->descriptor, &d, &err) == ERR_OK && d.has_component)
         token->job = mem_printf("%s/%s", d.group, d.component.job_name);
     descriptor_clear(&d);
 }
@@ -338,7 +236,7 @@ static struct token *token_new(struct tokens *t, const struct operation_request 
     } else if (draw_text(token->text, err) == ERR_OK) {
         token->operation = request->operation;
         token->number = ++t->last_number;
-        token->facts = request_facts(token);
+        token->facts = token_request_facts(token);
         if (token->facts != NULL)
             return token;
         (void)err_set(err, ERR_NOMEM, "out of memory");
@@ -400,138 +298,6 @@ void tokens_begin(struct provision *p, struct http_request *r, const struct oper
     store_token(token, false, token->facts, on_accepted);
 }
 
-/* ---- status ---- */
-
-/* NULL: there is none, and it is answered. */
-static struct token *asked_for(struct http_request *r, const struct provision *p, bool validation)
-{
-    struct token *token = NULL;
-    const char *text = http_param(r, 0);
-    HASH_FIND_STR(p->tokens->by_text, text, token);
-    if (token != NULL && token->request == NULL && (token->operation == OPERATION_VALIDATE) == validation)
-        return token;
-    reply_one_error(r, 400, "Provision state with id: %s not found.", text);
-    return NULL;
-}
-
-struct ended {
-    json_t *facts;
-    int64_t status;
-    struct strlist messages; /* errors, or the one error */
-    const char *result;      /* or NULL */
-};
-
-static void ended_clear(struct ended *e)
-{
-    strlist_clear(&e->messages);
-    json_decref(e->facts);
-}
-
-static bool ended_read(const struct token *token, struct ended *ret)
-{
-    size_t i;
-    json_t *item;
-    *ret = (struct ended){0};
-    if (json_parse(token->facts, strlen(token->facts), FACTS_DEPTH_MAX, &ret->facts, NULL) != ERR_OK)
-        return false;
-    ret->status = json_integer_value(json_object_get(ret->facts, "status"));
-    ret->result = json_string_value(json_object_get(ret->facts, "result"));
-    json_array_foreach(json_object_get(ret->facts, "errors"), i, item)
-    {
-        if (json_is_string(item) && strlist_add(&ret->messages, json_string_value(item)) != 0)
-            return false;
-    }
-    const char *error = json_string_value(json_object_get(ret->facts, "error"));
-    return error == NULL || strlist_add(&ret->messages, error) == 0;
-}
-
-static void write_validation(struct json_out *out, const struct ended *e)
-{
-    json_out_str(out, "status", e->status == 200 ? "COMPLETED" : "FAILED");
-    if (e->status != 200) {
-        json_out_null(out, "info");
-        return;
-    }
-    json_out_object(out, "info");
-    write_validation_result(out, "publicInfo", &e->messages);
-    json_out_end_object(out);
-}
-
-static void write_logs(struct json_out *out, const struct strlist *messages, int64_t wall_ms)
-{
-    char when[CLOCK_TEXT_MAX];
-    clock_format(wall_ms, when);
-    json_out_array(out, "logs");
-    for (size_t i = 0; i < messages->n; i++) {
-        json_out_object(out, NULL);
-        json_out_str(out, "timestamp", when);
-        json_out_str(out, "level", "ERROR");
-        json_out_str(out, "message", messages->items[i]);
-        json_out_null(out, "phase");
-        json_out_end_object(out);
-    }
-    json_out_end_array(out);
-}
-
-static void write_provisioning(struct json_out *out, const struct ended *e, int64_t wall_ms)
-{
-    bool completed = e->status == 200;
-    cleanup(mem_freep) char *messages = strlist_join(&e->messages, "\n");
-    json_out_str(out, "status", completed ? "COMPLETED" : "FAILED");
-    json_out_str(out, "result", completed ? e->result : messages != NULL ? messages : "");
-    json_out_null(out, "info");
-    if (completed)
-        json_out_null(out, "logs");
-    else
-        write_logs(out, &e->messages, wall_ms);
-}
-
-static void write_running(struct json_out *out, bool validation)
-{
-    json_out_str(out, "status", "RUNNING");
-    if (!validation)
-        json_out_str(out, "result", "");
-    json_out_null(out, "info");
-    if (!validation)
-        json_out_null(out, "logs");
-}
-
-static void answer_status(struct http_request *r, const struct provision *p, bool validation)
-{
-    struct ended ended = {0};
-    struct token *token = asked_for(r, p, validation);
-    if (token == NULL)
-        return;
-    if (token->ended && !ended_read(token, &ended)) {
-        ended_clear(&ended);
-        http_reply(r, NULL);
-        return;
-    }
-    cleanup(buf_clear) struct buf body = BUF(2 * FACTS_MAX);
-    struct json_out out;
-    json_out_open(&out, &body);
-    json_out_object(&out, NULL);
-    if (!token->ended)
-        write_running(&out, validation);
-    else if (validation)
-        write_validation(&out, &ended);
-    else
-        write_provisioning(&out, &ended, token->changed_ms);
-    json_out_end_object(&out);
-    ended_clear(&ended);
-    reply_json(r, 200, &body);
-}
-
-void validate_status(struct http_request *r, void *arg)
-{
-    answer_status(r, arg, true);
-}
-
-void provision_status(struct http_request *r, void *arg)
-{
-    answer_status(r, arg, false);
-}
-
 /* ---- opening and closing ---- */
 
 static void on_timer(uv_timer_t *timer)
@@ -564,7 +330,7 @@ static bool on_token(const struct store_token *row, void *arg)
     token->resumed = !row->ended;
     token->changed_ms = row->changed_ms;
     token->facts = mem_strdup(row->facts);
-    enum err_code rc = token->facts != NULL ? read_facts(token, &err) : ERR_NOMEM;
+    enum err_code rc = token->facts != NULL ? token_read_facts(token, &err) : ERR_NOMEM;
     if (rc != ERR_OK) {
         token_free(token);
         if (rc != ERR_NOMEM)
