@@ -371,6 +371,35 @@ static void what_is_under_way_when_the_server_stops_is_told(void **state)
     await_fires(id, answers[1].err.code == ERR_OK ? 1 : 0);
 }
 
+/* A second one on the same store, which is not started. */
+static void opening_survives_every_failing_allocation(void **state)
+{
+    (void)state;
+    const struct scheduler_options options = {&here->loop, here->store, here->apps, &here->settings};
+    struct schedule_spec spec = spec_of("open", true, 0);
+    spec.overlap = OVERLAP_QUEUE;
+    int64_t id = created(&spec);
+    run_now(id, NULL);
+    run_now(id, NULL);
+    enum err_code rc = ERR_NOMEM;
+    for (long n = 1; rc != ERR_OK; n++) {
+        struct scheduler *second = NULL;
+        struct err err;
+        long live = mem_live();
+        mem_fail_at(n);
+        rc = scheduler_open(&options, &second, &err);
+        mem_fail_at(0);
+        assert_true(rc == ERR_OK || rc == ERR_NOMEM);
+        assert_true((rc == ERR_OK) == (second != NULL));
+        if (second == NULL)
+            assert_int_equal(mem_live(), live);
+        scheduler_stop(second);
+        if (second != NULL)
+            turn_for(10); /* its timer closes */
+        scheduler_free(second);
+    }
+}
+
 /* Each allocation of a change and of a fire fails once: an error or a delay, and then it works. */
 static void short_memory_is_survived(void **state)
 {
@@ -418,6 +447,7 @@ int main(int argc, char **argv)
         TEST(lists_are_pages_of_what_matches),
         TEST(what_is_to_come_is_told_in_order),
         TEST(what_is_under_way_when_the_server_stops_is_told),
+        TEST(opening_survives_every_failing_allocation),
         TEST(short_memory_is_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
