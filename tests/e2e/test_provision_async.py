@@ -162,6 +162,12 @@ def test_an_operation_that_is_refused(server, what, change, messages):
     assert status["logs"]
 
 
+@pytest.mark.parametrize("text", ["", "a: [", "*nobody", "a: &x [*x]", "- 1\n--- \n- 2", "\ufffe", "a: !!int x", "? [a]\n: b", "[" * 1000])
+def test_an_operation_of_a_text_that_is_no_descriptor(server, text):
+    status = done(server, token_of(ask(server, "provision", text, headers=LATER)), "FAILED")
+    assert status["result"] == DECODE
+
+
 def test_an_operation_that_fails_behind_validation(server):
     d = Descriptor("never", cron="0 0 0 1 1 ? 2020")
     text = read(ask(server, "provision", d), 500)["error"]
