@@ -7,7 +7,16 @@ import pytest
 
 from provision import DECODE, RULES, Descriptor, ask, errors, provision, read, read_validation, refused, request, rules, unprovision
 
-ABSENT = object()
+
+
+class Absent:
+    """The same name in each process that collects these tests."""
+
+    def __repr__(self):
+        return "absent"
+
+
+ABSENT = Absent()
 ALL_RULES = list(RULES.values())
 
 YAML = """\
