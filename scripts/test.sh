@@ -102,14 +102,14 @@ python=$(scripts/venv.sh) || exit 1
 section "the agent of sessions"
 run_pytest tests/agent -n 2 --dist loadfile
 section "end-to-end tests without Spark"
-end_to_end "$PWD/build/hearth" -m "not spark" -n 2 --dist loadfile
+end_to_end "$PWD/build/hearth" -m "not spark and not hadoop" -n 2 --dist loadfile
 section "end-to-end tests without Spark, sanitized server"
 end_to_end "$PWD/build-asan/hearth" -m "not spark" -n 2 --dist loadfile
 clusters=(tests/e2e/test_standalone.py tests/e2e/test_clusters.py tests/e2e/test_session_cluster.py)
 section "end-to-end tests with clusters of Spark"
 HEARTH_BIN=$PWD/build/hearth run_pytest "${clusters[@]}" -m spark -n 2
 section "end-to-end tests with Spark"
-end_to_end "$PWD/build/hearth" -m spark "${clusters[@]/#/--ignore=}"
+end_to_end "$PWD/build/hearth" -m spark "${clusters[@]/#/--ignore=}" -n 2 --dist loadfile
 
 section "done"
 echo "$passed passed, $failed failed"

@@ -9,6 +9,7 @@ from cluster import Cluster
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "spark: starts real Spark drivers (seconds each)")
+    config.addinivalue_line("markers", "hadoop: starts a real HDFS or a real KDC; runs on the sanitized build alone")
     config.addinivalue_line("markers", "every_spark: also runs on the further versions of HEARTH_SPARK_HOMES")
     config.addinivalue_line("markers", "every_cluster: on clusters of all versions of HEARTH_CLUSTER_SPARK_HOMES")
 

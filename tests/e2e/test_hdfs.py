@@ -15,6 +15,8 @@ from harness import BINARY, PATIENCE, SANITIZED, free_port, until
 from hdfs import HdfsCluster, StubNameNode, StubStandby, jmx, remote_exception
 from kerberos import Kdc
 
+pytestmark = pytest.mark.hadoop
+
 TOOL = BINARY.parent / "tests" / "unit" / "hdfs_tool"
 NOBODY = "http://127.0.0.1:1"  # nothing listens there
 PART = 10  # entries of a listing at a time

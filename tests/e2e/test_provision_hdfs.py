@@ -6,6 +6,8 @@ import hdfs
 from harness import program, until
 from provision import Descriptor, ask, errors, provision, read, refused, rules, unprovision, wait_runs
 
+pytestmark = pytest.mark.hadoop
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):

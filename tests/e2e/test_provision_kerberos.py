@@ -12,6 +12,8 @@ from kerberos import REALM, Kdc
 from provision import job_of, provision, unprovision
 from test_provision_livy import job
 
+pytestmark = pytest.mark.hadoop
+
 gssapi = pytest.importorskip("gssapi", reason="checks tickets: apt install python3-gssapi")
 
 
