@@ -3,6 +3,7 @@
 schemathesis runs in an environment of its own (scripts/venv.sh).
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 import fake_server
 from harness import PATIENCE
+from provision import NEVER, Descriptor, ask, provision, read, runnable, runs, unprovision, wait_used_up
 
 SCHEMATHESIS = Path(sys.prefix) / "openapi" / "bin" / "schemathesis"
 SCHEDULES = "/hearth/schedules"
@@ -108,6 +110,30 @@ def try_all(server, folder, *options, examples=40):
 def test_the_provisioner_does_what_is_described(shared, tmp_path):
     try_all(shared, tmp_path, "--include-path-regex=^/(health|v1/|v2/)", *(f"--exclude-path={path}" for path in NOT_IMPLEMENTED))
     assert shared.get("/health").status_code == 200
+
+
+def test_answers_about_what_is_there_are_as_described(shared, tmp_path):
+    """A job, its trigger, a job without one, and tokens, where random names would find nothing."""
+    known, used_up = Descriptor("known", cron=NEVER), runnable("used-up", "exit", 0)
+    for d in (known, used_up):
+        provision(shared, d)
+    wait_used_up(shared, used_up)
+    later = {"Prefer": "respond-async"}
+    tokens = [read(ask(shared, path, known, headers=later), 202) for path in ("/v2/validate", "/v1/provision")]
+    parameters = {
+        "/v1/scheduler/jobs/{group}/{name}": {"group": known.group, "name": known.job},
+        "/v1/scheduler/triggers/{group}/{name}": {"group": known.group, "name": known.job + "Trigger"},
+        "/v1/scheduler/jobs/{group}/{name}/triggers": {"group": used_up.group, "name": used_up.job},
+        "/v2/validate/{token}/status": {"token": tokens[0]}, "/v1/provision/{token}/status": {"token": tokens[1]},
+    }
+    with open(tmp_path / "schemathesis.toml", "w") as file:
+        for path, values in parameters.items():
+            words = ", ".join(f"{name} = {json.dumps(value)}" for name, value in values.items())
+            file.write(f"[[operations]]\ninclude-path = {json.dumps(path)}\nparameters = {{ {words} }}\n\n")
+    try_all(shared, tmp_path, *(f"--include-path={path}" for path in parameters), examples=10)
+    assert len(runs(shared, used_up.job)) > 1, "triggers made by hand"
+    for d in (known, used_up):
+        unprovision(shared, d)
 
 
 def test_what_is_not_implemented_does_what_is_described(shared, tmp_path):
