@@ -14,7 +14,7 @@ packages="gcc meson ninja-build pkg-config libc6-dev libuv1-dev libmicrohttpd-de
 if [ "${1:-}" = test ]; then
     packages="$packages clang libclang-rt-dev valgrind python3-venv python3-pytest python3-requests
         python3-pytest-timeout python3-pytest-xdist procps sqlite3 iproute2 r-base-core libzookeeper-java maven libfaketime
-        krb5-kdc krb5-admin-server krb5-user"
+        krb5-kdc krb5-admin-server krb5-user python3-gssapi"
 fi
 
 # The names of packages that the system does not have; libclang-rt-dev is numbered on Debian.
