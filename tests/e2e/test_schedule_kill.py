@@ -34,6 +34,20 @@ def change(server, schedule_id, verb):
         assert server.post(f"/hearth/schedules/{schedule_id}/{verb}").status_code == 200
 
 
+def start_to_die(server, point, visit):
+    """It may die before it answers at all."""
+    server.environment["HEARTH_POINT"] = f"{point}=exit:{visit}"
+    server.launch()
+    with contextlib.suppress(AssertionError):
+        server.wait_ready()
+
+
+def start_again(server):
+    assert server.wait_end(30) == -9
+    del server.environment["HEARTH_POINT"]
+    server.start()
+
+
 def all_ended(server, schedule_id):
     """All fires, oldest first, once the paused schedule rests."""
     change(server, schedule_id, "pause")
@@ -69,12 +83,9 @@ def test_a_kill_at_each_point_leaves_one_application_per_fire_time(make_hearth, 
     made = create(server, "each second", "note", tmp_path / "starts", "x", cron="* * * * * ?", paused=True,
                   timeZone="Europe/Rome")
     server.stop()
-    server.environment["HEARTH_POINT"] = f"{point}=exit:{visit}"
-    server.start()
+    start_to_die(server, point, visit)
     change(server, made["id"], "resume")
-    assert server.wait_end(30) == -9
-    del server.environment["HEARTH_POINT"]
-    server.start()
+    start_again(server)
     change(server, made["id"], "resume")
     wait_fires(server, made["id"], 4)
     fires = all_ended(server, made["id"])
@@ -84,8 +95,9 @@ def test_a_kill_at_each_point_leaves_one_application_per_fire_time(make_hearth, 
 
 
 @needs_points
-@pytest.mark.parametrize("point", ["store.before_commit", "store.after_commit", "schedule.after_step"])
-def test_a_kill_while_a_waiting_fire_is_launched_launches_it_once(make_hearth, tmp_path, point):
+@pytest.mark.parametrize("point, visit", [("schedule.before_step", 1), ("schedule.after_step", 1)] + [
+    (point, visit) for point in ("store.before_commit", "store.after_commit") for visit in (2, 3, 4, 5)])
+def test_a_kill_while_a_waiting_fire_is_launched_launches_it_once(make_hearth, tmp_path, point, visit):
     server = make_hearth(fake_java=True).start()
     gate = tmp_path / "gate"
     made = create(server, "queued", "wait", gate, overlap="queue")
@@ -93,12 +105,9 @@ def test_a_kill_while_a_waiting_fire_is_launched_launches_it_once(make_hearth, t
         assert server.post(f"/hearth/schedules/{made['id']}/run").status_code == 202
     assert [fire["state"] for fire in history(server, made["id"])] == ["waiting", "running"]
     server.stop()
-    server.environment["HEARTH_POINT"] = f"{point}=exit:{2 if point.startswith('store') else 1}"
-    server.start()
+    start_to_die(server, point, visit)
     gate.touch()
-    assert server.wait_end(30) == -9
-    del server.environment["HEARTH_POINT"]
-    server.start()
+    start_again(server)
     fires = wait_fires(server, made["id"], 2)
     assert [(fire["state"], fire["batch"]) for fire in fires] == [("succeeded", 0), ("succeeded", 1)]
     assert server.get("/batches").json()["total"] == 2
