@@ -285,7 +285,9 @@ static enum err_code start_check(struct store *s, const char *dir, struct err *e
 static enum err_code open_connections(struct store *s, const char *dir, bool *ret_unchecked, struct err *err)
 {
     enum err_code rc = db_open(dir, &s->writer, ret_unchecked, err);
-    return rc == ERR_OK ? db_open_reader(dir, &s->reader, err) : rc;
+    if (rc == ERR_OK)
+        rc = db_open_reader(dir, &s->reader, err);
+    return rc == ERR_OK ? db_open_reader(dir, &s->lister, err) : rc;
 }
 
 static enum err_code start_threads(struct store *s, const char *dir, bool unchecked, struct err *err)
@@ -306,6 +308,7 @@ enum err_code store_open(uv_loop_t *loop, const char *dir, struct store **ret, s
     s->closed = true; /* until there is a writer */
     enum err_code rc = open_connections(s, dir, &unchecked, err);
     if (rc != ERR_OK) {
+        db_close(s->reader);
         db_close(s->writer);
         mem_free(s);
         return rc;
@@ -330,6 +333,7 @@ static void release(struct store *s)
 {
     if (s->handles > 0 || s->reads > 0)
         return;
+    db_close(s->lister);
     db_close(s->reader);
     uv_mutex_destroy(&s->lock);
     uv_mutex_destroy(&s->reader_lock);

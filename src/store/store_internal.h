@@ -11,12 +11,14 @@
 #include <stddef.h>
 
 struct mutation;
+struct schedules_read;
 
 struct store {
     uv_loop_t *loop;
     struct db *writer;
     struct db *reader;
     uv_mutex_t reader_lock;
+    struct db *lister; /* used by one list at a time */
     uv_thread_t thread;
     uv_mutex_t lock; /* of the three below */
     uv_cond_t wake;
@@ -24,12 +26,14 @@ struct store {
     struct mutation *finished;
     bool stopping;
     uv_async_t async;
-    uv_timer_t probe;   /* runs while writing fails */
-    unsigned handles;   /* open */
-    struct err trouble; /* of the last group; loop thread only, like the rest */
-    unsigned reads;     /* under way */
-    bool closed;        /* no mutations any more */
-    struct db *checker; /* looks for damage on a worker; NULL: that is over */
+    uv_timer_t probe;             /* runs while writing fails */
+    unsigned handles;             /* open */
+    struct err trouble;           /* of the last group; loop thread only, like the rest */
+    unsigned reads;               /* under way */
+    bool closed;                  /* no mutations any more */
+    struct schedules_read *lists; /* those that wait */
+    bool listing;                 /* one is under way */
+    struct db *checker;           /* looks for damage on a worker; NULL: that is over */
     struct err check_err;
 };
 

@@ -4,6 +4,7 @@
 #include "base/mem.h"
 
 #include <string.h>
+#include <utlist.h>
 
 static void texts_of_schedule(struct texts *texts, struct store_schedule *s)
 {
@@ -197,6 +198,7 @@ enum err_code store_load_fires(struct store *s, bool (*on_fire)(const struct sto
 /* ---- reads on a worker ---- */
 
 struct schedules_read {
+    struct schedules_read *next; /* in lists */
     struct store *store;
     struct store_schedules which;
     store_schedule_visit *visit;
@@ -208,21 +210,62 @@ struct schedules_read {
     _Alignas(int64_t) char memory[]; /* what `which` points to: ids, then texts */
 };
 
-static void schedules_read_run(void *arg)
+static void tell(struct schedules_read *r)
+{
+    r->done(&r->err, r->total, r->arg);
+    mem_free(r);
+}
+
+static void read_with(struct db *d, struct schedules_read *r)
+{
+    (void)db_read_schedules(d, &r->which, r->visit, r->visit_arg, &r->total, &r->err); /* told by r->err */
+}
+
+/* Those of given ids: what is due waits for them. */
+static void given_run(void *arg)
 {
     struct schedules_read *r = arg;
     uv_mutex_lock(&r->store->reader_lock);
-    (void)db_read_schedules(r->store->reader, &r->which, r->visit, r->visit_arg, &r->total,
-                            &r->err); /* told by r->err */
+    read_with(r->store->reader, r);
     uv_mutex_unlock(&r->store->reader_lock);
 }
 
-static void schedules_read_done(void *arg)
+static void given_done(void *arg)
 {
     struct schedules_read *r = arg;
     read_end(r->store);
-    r->done(&r->err, r->total, r->arg);
-    mem_free(r);
+    tell(r);
+}
+
+/* Lists may be long, and what is due must not wait for them: they have a connection of their own, and only
+ * one worker. */
+static void list_run(void *arg)
+{
+    struct schedules_read *r = arg;
+    read_with(r->store->lister, r);
+}
+
+static void start_list(struct store *s);
+
+static void list_done(void *arg)
+{
+    struct schedules_read *r = arg;
+    struct store *s = r->store;
+    s->listing = false;
+    start_list(s);
+    tell(r);
+    read_end(s);
+}
+
+static void start_list(struct store *s)
+{
+    while (s->lists != NULL && !s->listing) {
+        struct schedules_read *r = s->lists;
+        LL_DELETE(s->lists, r);
+        s->listing = read_start(s, list_run, list_done, r, &r->err) == ERR_OK;
+        if (!s->listing)
+            tell(r);
+    }
 }
 
 static struct texts texts_of_question(struct store_schedules *which)
@@ -250,21 +293,24 @@ static struct schedules_read *schedules_read_new(const struct store_schedules *w
 void store_read_schedules(struct store *s, const struct store_schedules *which, store_schedule_visit *visit,
                           void *visit_arg, store_visited_cb *done, void *arg)
 {
-    struct err err = {0};
     struct schedules_read *r = schedules_read_new(which);
-    if (r != NULL) {
-        r->store = s;
-        r->visit = visit;
-        r->visit_arg = visit_arg;
-        r->done = done;
-        r->arg = arg;
-        if (read_start(s, schedules_read_run, schedules_read_done, r, &err) == ERR_OK)
-            return;
-    } else {
+    if (r == NULL) {
+        struct err err;
         err_set(&err, ERR_NOMEM, "out of memory");
+        done(&err, 0, arg);
+        return;
     }
-    mem_free(r);
-    done(&err, 0, arg);
+    r->store = s;
+    r->visit = visit;
+    r->visit_arg = visit_arg;
+    r->done = done;
+    r->arg = arg;
+    if (which->ids == NULL) {
+        LL_APPEND(s->lists, r);
+        start_list(s);
+    } else if (read_start(s, given_run, given_done, r, &r->err) != ERR_OK) {
+        tell(r);
+    }
 }
 
 struct fires_read {

@@ -367,16 +367,62 @@ static void readers_and_writers_do_not_wait_for_each_other(void **state)
     }
 }
 
-static void closing_lets_a_read_come_back(void **state)
+struct slow {
+    uv_sem_t go_on, began;
+    bool first;
+};
+
+static bool wait_at_the_first(const struct store_schedule *s, void *arg)
+{
+    struct slow *slow = arg;
+    (void)s;
+    if (slow->first) {
+        slow->first = false;
+        uv_sem_post(&slow->began);
+        uv_sem_wait(&slow->go_on);
+    }
+    return true;
+}
+
+static void what_is_due_does_not_wait_for_lists(void **state)
 {
     struct world *w = *state;
+    struct slow slow = {.first = true};
+    enum { LISTS = 10 }; /* more than there are workers */
+    static struct visited lists[LISTS];
+    memset(lists, 0, sizeof lists);
     fill(w);
-    struct visited v = {0};
-    store_read_schedules(w->store, &(struct store_schedules){.after_id = -1, .max = -1}, see_name, &v,
-                         on_visited, &v);
+    assert_int_equal(uv_sem_init(&slow.go_on, 0), 0);
+    assert_int_equal(uv_sem_init(&slow.began, 0), 0);
+    for (int i = 0; i < LISTS; i++)
+        store_read_schedules(w->store, &(struct store_schedules){.after_id = -1, .max = -1},
+                             wait_at_the_first, &slow, on_visited, &lists[i]);
+    uv_sem_wait(&slow.began);
+    const int64_t id = 1;
+    expect_schedules(w, (struct store_schedules){.ids = &id, .n_ids = 1}, "1:a/soon ", 1);
+    assert_false(lists[0].answer.came);
+    uv_sem_post(&slow.go_on);
+    for (int i = 0; i < LISTS; i++) {
+        await(w, &lists[i].answer.came);
+        assert_int_equal(lists[i].answer.id, 5);
+    }
+    uv_sem_destroy(&slow.go_on);
+    uv_sem_destroy(&slow.began);
+}
+
+static void closing_lets_reads_come_back(void **state)
+{
+    struct world *w = *state;
+    struct visited v[3] = {0};
+    fill(w);
+    for (int i = 0; i < 3; i++)
+        store_read_schedules(w->store, &(struct store_schedules){.after_id = -1, .max = -1}, see_name, &v[i],
+                             on_visited, &v[i]);
     close_store(w);
-    assert_true(v.answer.came);
-    assert_int_equal(v.n, 5);
+    for (int i = 0; i < 3; i++) {
+        assert_true(v[i].answer.came);
+        assert_int_equal(v[i].n, 5);
+    }
     open_store(w);
 }
 
@@ -488,7 +534,8 @@ int main(void)
         TEST(the_start_learns_what_is_due),
         TEST(long_lists_need_indexes_alone),
         TEST(readers_and_writers_do_not_wait_for_each_other),
-        TEST(closing_lets_a_read_come_back),
+        TEST(what_is_due_does_not_wait_for_lists),
+        TEST(closing_lets_reads_come_back),
         TEST(a_database_of_the_third_schema_is_upgraded_in_place),
         TEST(an_upgrade_that_fails_leaves_the_third_schema),
         TEST(schedules_survive_failing_allocations),
