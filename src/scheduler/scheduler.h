@@ -15,11 +15,13 @@
  *                 the misfire instruction (schedule/trigger.h).
  *   refused       what cannot be accepted now (the queue is full, the disk is full, there is no Spark) stays
  *                 due and is tried again each second, until it counts as a misfire.
- *   clocks        cron and one-shot triggers follow the wall clock, however it jumps; intervals, back-offs
- * and jitter are durations on the monotonic clock. Nothing fires twice for one fire time. overlap       what
- * happens when the last application of the schedule still lives: both run, the new one is skipped, one waits
- * (a second is skipped), or the old one is killed first. retry         an application that ended dead is made
- * again after a back-off, as a further attempt of the same fire time; one that was killed is not.
+ *   clocks        cron and one-shot triggers follow the wall clock, however it jumps; intervals and back-offs
+ *                 are durations on the monotonic clock. Jitter is added to the fire time on the clock that
+ *                 this one has. Nothing fires twice for one fire time.
+ *   overlap       what happens when the last application of the schedule still lives: both run, the new one
+ * is skipped, one waits (a second is skipped), or the old one is killed first. retry         an application
+ * that ended dead is made again after a back-off, as a further attempt of the same fire time; one that was
+ * killed is not.
  *
  * Fires of one schedule happen one after the other, of all schedules in the order of due time, then priority
  * (higher first), then id.
@@ -122,7 +124,8 @@ enum fire_state {
     FIRE_SKIPPED, /* overlap */
     FIRE_MISSED,  /* misfire; one record tells of all times that were missed together */
     FIRE_REFUSED, /* it could not be made: reason */
-    FIRE_LOST,    /* the server ended while the door did its task: whether it was done is not known */
+    FIRE_LOST, /* how it ended is not known: the server ended while the door did its task, or its application
+                  is gone */
     FIRE_STATES
 };
 const char *fire_state_name(enum fire_state state); /* "waiting", "running", "succeeded", … */
