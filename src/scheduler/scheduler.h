@@ -6,8 +6,7 @@
  * recorded, and in the same transaction the application that it makes and the fire time that comes next. So a
  * server that is killed anywhere fires neither twice nor never:
  *
- *     due ──► read the schedule ──► overlap? ──► one transaction: fire + application + next fire time ──►
- * launch
+ *     due ──► read it ──► overlap? ──► one transaction: fire + application + next time ──► launch
  *
  *   in memory     one small entry for each schedule that is active: when it is due. All else is read from the
  *                 store when it is due, or when somebody asks.
@@ -15,13 +14,13 @@
  *                 the misfire instruction (schedule/trigger.h).
  *   refused       what cannot be accepted now (the queue is full, the disk is full, there is no Spark) stays
  *                 due and is tried again each second, until it counts as a misfire.
- *   clocks        cron and one-shot triggers follow the wall clock, however it jumps; intervals and back-offs
- *                 are durations on the monotonic clock. Jitter is added to the fire time on the clock that
- *                 this one has. Nothing fires twice for one fire time.
- *   overlap       what happens when the last application of the schedule still lives: both run, the new one
- * is skipped, one waits (a second is skipped), or the old one is killed first. retry         an application
- * that ended dead is made again after a back-off, as a further attempt of the same fire time; one that was
- * killed is not.
+ *   clocks        cron and one-shot triggers follow the wall clock, however it jumps; intervals and
+ *                 back-offs are durations on the monotonic clock. Jitter is added to the fire time on the
+ *                 clock that this one has. Nothing fires twice for one fire time.
+ *   overlap       what happens when the last application of the schedule still lives: both run, the new
+ *                 one is skipped, one waits (a second is skipped), or the old one is killed first.
+ *   retry         an application that ended dead is made again after a back-off, as a further attempt of
+ *                 the same fire time; one that was killed is not.
  *
  * Fires of one schedule happen one after the other, of all schedules in the order of due time, then priority
  * (higher first), then id.
