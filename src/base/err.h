@@ -36,7 +36,8 @@ struct err {
     char msg[512];
 };
 
-/* Sets code and message (printf form) and returns the code, for `return err_set(...)`. */
+/* Sets code and message (printf form) and returns the code, for `return err_set(...)`. The old message must
+ * not be among the arguments. */
 enum err_code err_set(struct err *err, enum err_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

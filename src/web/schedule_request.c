@@ -186,7 +186,7 @@ static void read_cron(struct json_in *in, const char *text, const char *zone_tex
     struct trigger *t = &spec->trigger;
     t->kind = TRIGGER_CRON;
     if (cron_parse(text, &t->cron, NULL, err) != ERR_OK) {
-        in->code = err_set(err, ERR_INVALID, "%s", err->msg);
+        in->code = err->code = ERR_INVALID; /* one that is too long, too */
         blame(in, "cron");
         return;
     }

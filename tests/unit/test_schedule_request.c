@@ -206,7 +206,8 @@ static void times_are_refused_with_what_is_allowed(void **state)
     (void)state;
     refuses("{\"name\":\"n\",\"every\":\"10\"," BATCH "}", "every is '10'; it must be from 1s to 36500d");
     refuses("{\"name\":\"n\",\"every\":\"ten\"," BATCH "}", "every: 'ten' is not a duration");
-    refuses("{\"name\":\"n\",\"cron\":\"0 0 25 * * ?\"," BATCH "}", "cron: ");
+    refuses("{\"name\":\"n\",\"cron\":\"0 0 25 * * ?\"," BATCH "}",
+            "cron: hours '25': Hour values must be between 0 and 23 (allowed: 0-23 and , - * /)");
     refuses("{\"name\":\"n\",\"cron\":5," BATCH "}", "cron is 5; it must be a cron expression in quotes");
     refuses("{\"name\":\"n\",\"cron\":\"0 0 2 * * ?\",\"timeZone\":\"Europe/Room\"," BATCH "}", "timeZone: ");
     refuses("{\"name\":\"n\",\"cron\":\"0 0 2 * * ?\",\"timeZone\":\"../etc/passwd\"," BATCH "}",
