@@ -112,11 +112,9 @@ static struct strmap_entry *map_find(const struct strmap *m, const char *key)
     return NULL;
 }
 
-int strmap_set(struct strmap *m, const char *key, const char *value)
+/* A key that is not there yet. */
+static int map_append(struct strmap *m, const char *key, const char *value)
 {
-    struct strmap_entry *old = map_find(m, key);
-    if (old != NULL)
-        return mem_set_str(&old->value, value);
     if (m->n == m->cap) {
         size_t cap = m->cap == 0 ? 8 : m->cap * 2;
         struct strmap_entry *items = mem_realloc(m->items, cap * sizeof *items);
@@ -133,6 +131,12 @@ int strmap_set(struct strmap *m, const char *key, const char *value)
     }
     m->items[m->n++] = e;
     return 0;
+}
+
+int strmap_set(struct strmap *m, const char *key, const char *value)
+{
+    struct strmap_entry *old = map_find(m, key);
+    return old != NULL ? mem_set_str(&old->value, value) : map_append(m, key, value);
 }
 
 const char *strmap_get(const struct strmap *m, const char *key)
@@ -157,7 +161,7 @@ int strmap_copy(struct strmap *to, const struct strmap *from)
 {
     struct strmap copy = {0};
     for (size_t i = 0; i < from->n; i++) {
-        if (strmap_set(&copy, from->items[i].key, from->items[i].value) != 0) {
+        if (map_append(&copy, from->items[i].key, from->items[i].value) != 0) {
             strmap_clear(&copy);
             return -1;
         }

@@ -11,6 +11,8 @@
 const char descriptor_undecodable[] =
     "Unable to decode the workload. Please check that all required fields have been provided";
 
+enum { MAP_MAX = 1000 }; /* entries: each is looked for among the others */
+
 void descriptor_clear(struct descriptor *d)
 {
     struct component *c = &d->component;
@@ -121,8 +123,10 @@ static void read_map(struct fields *f, const char *name, struct strmap *ret)
     const char *key;
     json_t *item;
     json_t *map = field(f, name);
-    if (map != NULL && !json_is_object(map))
-        fail(f, name, "a map of texts");
+    if (map != NULL && (!json_is_object(map) || json_object_size(map) > MAP_MAX)) {
+        fail(f, name, "a map of texts, of at most 1000 entries");
+        return;
+    }
     json_object_foreach(map, key, item)
     {
         const char *text = text_of(item);

@@ -9,18 +9,14 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum {
     LIST_MAX = 100000, /* jobs */
     BODY_MAX = 1 << 30,
     FIRES_LOOKED_AT = 200, /* of a job, the newest: those that run, and the last submission, are among them */
-    TOKEN_BYTES = 8,
-    TOKEN_TEXT_MAX = 2 * TOKEN_BYTES + 1,
     PRIORITY = 5,
 };
 
@@ -430,16 +426,6 @@ struct manual {
     char token[TOKEN_TEXT_MAX];
 };
 
-static enum err_code draw_token(char ret[TOKEN_TEXT_MAX], struct err *err)
-{
-    unsigned char bytes[TOKEN_BYTES];
-    if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
-        return err_sys(err, errno, "no random bytes for a token");
-    for (size_t i = 0; i < sizeof bytes; i++)
-        (void)snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
-    return ERR_OK;
-}
-
 static void reply_manual(struct looking *l, const char *token)
 {
     char name[TOKEN_TEXT_MAX + sizeof "manual-"];
@@ -482,7 +468,7 @@ static void run_now(struct looking *l)
         return;
     }
     m->looking = l;
-    if (draw_token(m->token, &err) != ERR_OK) {
+    if (token_draw(m->token, &err) != ERR_OK) {
         mem_free(m);
         refuse(l, &err);
         return;

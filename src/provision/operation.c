@@ -2,7 +2,7 @@
  * Validate, provision, unprovision: from a request to its outcome.
  *
  *     a worker: decode, rules ──► HDFS: rules 10, 11 ──┬── validate: done
- *                                                      ├── provision: look, who owns it ──► put
+ *                                                      ├── provision: look, who owns it ──► create or replace
  *                                                      └── unprovision: look, who owns it ──► remove
  *
  * Rule 10 and rule 11 each look for the active NameNode anew, as the contract of the API has it.
@@ -39,7 +39,10 @@ struct operation_run {
     struct job_data data;
     struct schedule_spec spec;
     int64_t first_ms; /* first fire time */
+    int looks;        /* at what there is under the job's name */
 };
+
+enum { LOOKS_MAX = 100 }; /* each loses against another change, or a fire */
 
 const char *operation_name(enum operation operation)
 {
@@ -138,11 +141,17 @@ static void refuse_other_owner(struct operation_run *run)
     finish_one_error(run, 403, text);
 }
 
+static void look_before_put(struct operation_run *run);
+
+/* Somebody else was quicker since the look: what is there now is judged anew. */
 static void on_put(const struct err *err, int64_t id, void *arg)
 {
     struct operation_run *run = arg;
+    bool is_other = err->code == ERR_CONFLICT || err->code == ERR_NOT_FOUND;
     (void)id;
-    if (err->code != ERR_OK)
+    if (is_other && run->looks < LOOKS_MAX)
+        look_before_put(run);
+    else if (err->code != ERR_OK)
         fail(run, "Error while scheduling job: %s", err->msg);
     else
         finish_done(run, run->first_ms);
@@ -171,10 +180,19 @@ static void on_found_to_put(const struct err *err, const struct schedule_view *s
     else if (err->code == ERR_OK && is_made(run, schedule))
         finish_done(run,
                     run->spec.trigger.kind == TRIGGER_CRON ? run->first_ms : schedule->spec.trigger.start_ms);
-    else if (err->code == ERR_OK || err->code == ERR_NOT_FOUND)
-        scheduler_put(run->provision->options.scheduler, &run->spec, on_put, run);
+    else if (err->code == ERR_OK) /* this very version: no other owner's that came meanwhile */
+        scheduler_replace(run->provision->options.scheduler, schedule->id, schedule->version, &run->spec,
+                          on_put, run);
+    else if (err->code == ERR_NOT_FOUND)
+        scheduler_create(run->provision->options.scheduler, &run->spec, false, on_put, run);
     else
         fail(run, "Error while scheduling job: %s", err->msg);
+}
+
+static void look_before_put(struct operation_run *run)
+{
+    run->looks++;
+    scheduler_find(run->provision->options.scheduler, run->spec.group, run->spec.name, on_found_to_put, run);
 }
 
 /* In the words of the scheduler that the original has. */
@@ -225,8 +243,7 @@ static void start_provision(struct operation_run *run)
         fail_schedule(run, &err);
     } else {
         run->first_ms = trigger.next_ms;
-        scheduler_find(run->provision->options.scheduler, run->spec.group, run->spec.name, on_found_to_put,
-                       run);
+        look_before_put(run);
     }
 }
 

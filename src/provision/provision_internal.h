@@ -47,8 +47,9 @@ struct provision {
 /* ---- yaml_json.c, yaml_scalar.c: YAML 1.1 text of one document as JSON (no state) ---- */
 
 enum {
-    YAML_DEPTH_MAX = 100,      /* of nested lists and maps */
-    YAML_VALUES_MAX = 1000000, /* scalars, lists, maps and aliases together */
+    YAML_DEPTH_MAX = 100,         /* of nested lists and maps */
+    YAML_VALUES_MAX = 1000000,    /* scalars, lists, maps and aliases together */
+    YAML_REPEATED_MAX = 16 << 20, /* bytes of texts that aliases and merged maps stand for */
 };
 
 /* Scalars keep their type: plain 0.1 is a number, a plain timestamp and what is quoted are texts. An alias
@@ -251,6 +252,13 @@ void write_instant(struct json_out *out, const char *key, int64_t wall_ms);
 /* ValidationResult, ProvisioningStatus, RequestValidationError or SystemError: the answer of a call that
  * waited. */
 void reply_outcome(struct http_request *r, enum operation operation, const struct outcome *outcome);
+
+enum {
+    TOKEN_BYTES = 16, /* random ones; nobody guesses them */
+    TOKEN_TEXT_MAX = 2 * TOKEN_BYTES + 1,
+};
+/* ERR_IO: the system has no random bytes. */
+enum err_code token_draw(char ret[TOKEN_TEXT_MAX], struct err *err);
 
 /* ---- tokens.c: calls that get a token (provision_open/stop/free call these) ---- */
 

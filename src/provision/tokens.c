@@ -68,7 +68,7 @@ static void replace_facts(struct token *token, char *facts)
     token->facts = facts;
 }
 
-static enum err_code draw_text(char ret[TOKEN_TEXT_MAX], struct err *err)
+enum err_code token_draw(char ret[TOKEN_TEXT_MAX], struct err *err)
 {
     unsigned char bytes[TOKEN_BYTES];
     if (getrandom(bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes)
@@ -233,7 +233,7 @@ static struct token *token_new(struct tokens *t, const struct operation_request 
         mem_set_str(&token->user, request->owner) != 0 ||
         mem_set_str(&token->proxy_user, request->proxy_user) != 0) {
         (void)err_set(err, ERR_NOMEM, "out of memory");
-    } else if (draw_text(token->text, err) == ERR_OK) {
+    } else if (token_draw(token->text, err) == ERR_OK) {
         token->operation = request->operation;
         token->number = ++t->last_number;
         token->facts = token_request_facts(token);

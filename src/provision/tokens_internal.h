@@ -13,8 +13,6 @@
 #include <uthash.h>
 
 enum {
-    TOKEN_BYTES = 16, /* random ones; nobody guesses them */
-    TOKEN_TEXT_MAX = 2 * TOKEN_BYTES + 1,
     TOKEN_FACTS_MAX = 64 << 20, /* bytes */
     TOKEN_FACTS_DEPTH = 8,
 };

@@ -36,6 +36,7 @@ struct builder {
     size_t depth;
     struct anchor *anchors;
     size_t values;
+    size_t repeated; /* bytes of texts that aliases stand for */
     json_t *root;
     size_t line; /* of the present event, from 1 */
     struct err *err;
@@ -55,6 +56,14 @@ static enum err_code count_values(struct builder *b, size_t n)
 {
     b->values += n;
     return b->values <= YAML_VALUES_MAX ? ERR_OK : invalid(b, "more values than can be taken");
+}
+
+/* Texts that stand in the document once, and by aliases in several places: who takes them copies each. */
+static enum err_code count_repeated(struct builder *b, size_t bytes)
+{
+    b->repeated += bytes;
+    return b->repeated <= YAML_REPEATED_MAX ? ERR_OK
+                                            : invalid(b, "aliases stand for more text than can be taken");
 }
 
 /* ---- anchors ---- */
@@ -115,6 +124,19 @@ static enum err_code remember_merge(struct builder *b, struct frame *f, json_t *
     return ERR_OK;
 }
 
+static enum err_code count_members(struct builder *b, json_t *map)
+{
+    const char *key;
+    json_t *value;
+    enum err_code rc = ERR_OK;
+    json_object_foreach(map, key, value)
+    {
+        if (rc == ERR_OK)
+            rc = count_repeated(b, strlen(key) + json_string_length(value));
+    }
+    return rc;
+}
+
 /* The map is complete: its own keys win over those that are merged in. */
 static enum err_code merge(struct builder *b, struct frame *f)
 {
@@ -122,7 +144,7 @@ static enum err_code merge(struct builder *b, struct frame *f)
     json_t *item;
     json_array_foreach(f->merged, i, item)
     {
-        if (count_values(b, json_object_size(item)) != ERR_OK)
+        if (count_values(b, json_object_size(item)) != ERR_OK || count_members(b, item) != ERR_OK)
             return b->err->code;
         if (json_object_update_missing(f->value, item) != 0)
             return no_memory(b);
@@ -217,6 +239,8 @@ static enum err_code on_alias(struct builder *b, const yaml_event_t *e)
     HASH_FIND_STR(b->anchors, (const char *)e->data.alias.anchor, a);
     if (a == NULL)
         return invalid(b, "an alias without its anchor, or inside of it");
+    if (count_repeated(b, json_string_length(a->value)) != ERR_OK) /* 0 when it is no text */
+        return b->err->code;
     return take_value(b, a->value, a->height);
 }
 

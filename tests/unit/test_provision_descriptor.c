@@ -220,6 +220,22 @@ static void what_cannot_be_decoded(void **state)
     expect_undecodable("{\"dataProduct\":");
 }
 
+static void a_conf_has_a_limit(void **state)
+{
+    (void)state;
+    cleanup(buf_clear) struct buf conf = BUF(1 << 20);
+    buf_str(&conf, "conf: {");
+    for (int i = 0; i < 999; i++)
+        buf_printf(&conf, "k%d: v, ", i);
+    cleanup(mem_freep) char *fine = with(HEAD COMPONENT CONFIG WANTED, "conf: {", buf_cstr(&conf));
+    cleanup(descriptor_clear) struct descriptor d = {0};
+    assert_int_equal(descriptor_read(fine, &d, NULL), ERR_OK);
+    assert_int_equal(d.component.conf.n, 1000);
+    buf_str(&conf, "one: more, ");
+    cleanup(mem_freep) char *large = with(HEAD COMPONENT CONFIG WANTED, "conf: {", buf_cstr(&conf));
+    expect_undecodable(large);
+}
+
 static void counts_may_stand_in_quotes(void **state)
 {
     (void)state;
@@ -382,6 +398,7 @@ int main(void)
         cmocka_unit_test_teardown(most_of_the_job_may_be_absent, nothing_is_left),
         cmocka_unit_test_teardown(a_component_that_is_not_there_is_no_error, nothing_is_left),
         cmocka_unit_test_teardown(what_cannot_be_decoded, nothing_is_left),
+        cmocka_unit_test_teardown(a_conf_has_a_limit, nothing_is_left),
         cmocka_unit_test_teardown(counts_may_stand_in_quotes, nothing_is_left),
         cmocka_unit_test_teardown(json_is_accepted, nothing_is_left),
         cmocka_unit_test_teardown(reading_survives_every_failing_allocation, nothing_is_left),

@@ -216,6 +216,24 @@ static void merging_counts(void **state)
     expect_refused(buf_cstr(&text), "more values");
 }
 
+static void repeated_texts_count(void **state)
+{
+    (void)state;
+    cleanup(buf_clear) struct buf text = BUF(4 << 20);
+    cleanup(mem_freep) char *word = mem_alloc((1 << 20) + 1);
+    memset(word, 'x', 1 << 20);
+    word[1 << 20] = '\0';
+    buf_printf(&text, "- &a %s\n", word);
+    for (int i = 0; i < 17; i++)
+        buf_str(&text, "- *a\n");
+    expect_refused(buf_cstr(&text), "more text");
+    buf_reset(&text);
+    buf_printf(&text, "- &a {k: %s}\n", word);
+    for (int i = 0; i < 17; i++)
+        buf_str(&text, "- {<<: *a}\n");
+    expect_refused(buf_cstr(&text), "more text");
+}
+
 static void reading_survives_every_failing_allocation(void **state)
 {
     (void)state;
@@ -249,6 +267,7 @@ int main(void)
         cmocka_unit_test_teardown(nesting_has_a_limit, nothing_is_left),
         cmocka_unit_test_teardown(nesting_by_aliases_has_the_same_limit, nothing_is_left),
         cmocka_unit_test_teardown(merging_counts, nothing_is_left),
+        cmocka_unit_test_teardown(repeated_texts_count, nothing_is_left),
         cmocka_unit_test_teardown(reading_survives_every_failing_allocation, nothing_is_left),
     };
     return cmocka_run_group_tests_name("provision yaml", tests, NULL, NULL);
