@@ -297,7 +297,11 @@ static void authenticate_basic(struct access *a, struct http_request *r)
 /* Probes of load balancers and service managers carry no credentials. */
 static bool is_probe(const struct http_request *r)
 {
-    return strcmp(http_path(r), "/healthz") == 0 || strcmp(http_path(r), "/readyz") == 0;
+    static const char *const probes[] = {"/healthz", "/readyz", "/health"};
+    for (size_t i = 0; i < sizeof probes / sizeof *probes; i++)
+        if (strcmp(http_path(r), probes[i]) == 0)
+            return true;
+    return false;
 }
 
 bool door_filter(struct http_request *r, void *arg)

@@ -126,10 +126,11 @@ static void finish_done(struct operation_run *run, int64_t first_ms)
 
 /* ---- provision and unprovision ---- */
 
-/* Somebody else's job stays as it is. */
+/* Somebody else's job stays as it is. Who is acted for is who counts. */
 static bool may_change(const struct operation_run *run, const struct schedule_view *schedule)
 {
-    return door_may_modify_owned(run->provision->options.door, run->owner, schedule->spec.owner,
+    const char *user = run->proxy_user != NULL ? run->proxy_user : run->owner;
+    return door_may_modify_owned(run->provision->options.door, user, schedule->spec.owner,
                                  schedule->spec.proxy_user);
 }
 

@@ -47,8 +47,9 @@ struct provision {
 /* ---- yaml_json.c, yaml_scalar.c: YAML 1.1 text of one document as JSON (no state) ---- */
 
 enum {
-    YAML_DEPTH_MAX = 100,         /* of nested lists and maps */
-    YAML_VALUES_MAX = 1000000,    /* scalars, lists, maps and aliases together */
+    YAML_DEPTH_MAX = 100,      /* of nested lists and maps */
+    YAML_VALUES_MAX = 1000000, /* scalars, lists, maps and aliases together */
+    YAML_ANCHORS_MAX = 1000,
     YAML_REPEATED_MAX = 16 << 20, /* bytes of texts that aliases and merged maps stand for */
 };
 
@@ -192,8 +193,8 @@ typedef void outcome_cb(const struct outcome *outcome, void *arg);
 struct operation_request {
     enum operation operation;
     const char *descriptor; /* YAML text */
-    const char *owner;      /* who asks, whose rights count; NULL: may do everything */
-    const char *proxy_user; /* as whom the job runs, or NULL */
+    const char *owner;      /* who asks; NULL: may do everything */
+    const char *proxy_user; /* as whom the job runs, whose rights count then; or NULL */
     int64_t since_ms; /* it was begun then by a server that has ended, and what that has done is not done
                          again; 0: it is new */
 };

@@ -85,6 +85,8 @@ static void forget_anchor(struct builder *b, struct anchor *a)
 static enum err_code set_anchor(struct builder *b, const char *name, json_t *value, size_t height)
 {
     struct anchor *old = NULL;
+    if (HASH_COUNT(b->anchors) >= YAML_ANCHORS_MAX) /* names that were chosen to collide are slow to find */
+        return invalid(b, "too many anchors");
     struct anchor *a = mem_calloc(1, sizeof *a);
     if (a == NULL || (a->name = mem_strdup(name)) == NULL) {
         mem_free(a);

@@ -27,6 +27,21 @@ def test_a_job_belongs_to_who_provisioned_it(closed, user, view, modify):  # noq
         assert modify or "another user" in answer.json()["errors"][0]
 
 
+def test_who_is_acted_for_has_the_rights(closed):  # noqa: F811
+    server = closed(auth__impersonation="true")
+    d = Descriptor("acted", cron=NEVER)
+    assert As(server, "boss", doAs="bob").post("/v1/provision", request(d)).status_code == 200
+    for call in ("/v1/provision", "/v1/unprovision"):
+        assert As(server, "boss", doAs="alice").post(call, request(d)).status_code == 403
+        assert As(server, "boss", doAs="bob").post(call, request(d)).status_code == 200
+
+
+def test_a_probe_needs_no_user(closed):  # noqa: F811
+    server = closed()
+    assert requests.get(server.url + "/health", timeout=60).status_code == 200
+    assert requests.get(server.url + "/v1/scheduler/jobs", timeout=60).status_code == 401
+
+
 def test_a_server_that_stops_does_not_wait_for_a_silent_namenode(make_hearth):
     nodes = NameNodes()
     nodes.open.clear()

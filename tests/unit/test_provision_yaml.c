@@ -202,6 +202,15 @@ static void nesting_by_aliases_has_the_same_limit(void **state)
     expect_refused(buf_cstr(&text), "deeply");
 }
 
+static void anchors_have_a_limit(void **state)
+{
+    (void)state;
+    cleanup(buf_clear) struct buf text = BUF(1 << 20);
+    for (int i = 0; i <= YAML_ANCHORS_MAX; i++)
+        buf_printf(&text, "- &a%d x\n", i);
+    expect_refused(buf_cstr(&text), "anchors");
+}
+
 static void merging_counts(void **state)
 {
     (void)state;
@@ -266,6 +275,7 @@ int main(void)
         cmocka_unit_test_teardown(a_bomb_is_small, nothing_is_left),
         cmocka_unit_test_teardown(nesting_has_a_limit, nothing_is_left),
         cmocka_unit_test_teardown(nesting_by_aliases_has_the_same_limit, nothing_is_left),
+        cmocka_unit_test_teardown(anchors_have_a_limit, nothing_is_left),
         cmocka_unit_test_teardown(merging_counts, nothing_is_left),
         cmocka_unit_test_teardown(repeated_texts_count, nothing_is_left),
         cmocka_unit_test_teardown(reading_survives_every_failing_allocation, nothing_is_left),
