@@ -11,7 +11,10 @@
 const char descriptor_undecodable[] =
     "Unable to decode the workload. Please check that all required fields have been provided";
 
-enum { MAP_MAX = 1000 }; /* entries: each is looked for among the others */
+enum {
+    MAP_MAX = 1000,   /* entries: each is looked for among the others */
+    LIST_MAX = 10000, /* more do not fit on a command line */
+};
 
 void descriptor_clear(struct descriptor *d)
 {
@@ -102,8 +105,10 @@ static void read_texts(struct fields *f, const char *name, bool *ret_given, stru
     const json_t *item;
     const json_t *list = field(f, name);
     *ret_given = list != NULL;
-    if (list != NULL && !json_is_array(list))
-        fail(f, name, "a list of texts");
+    if (list != NULL && (!json_is_array(list) || json_array_size(list) > LIST_MAX)) {
+        fail(f, name, "a list of texts, of at most 10000");
+        return;
+    }
     json_array_foreach(list, i, item)
     {
         const char *text = text_of(item);

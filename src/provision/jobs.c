@@ -14,8 +14,8 @@
 #include <string.h>
 
 enum {
-    LIST_MAX = 100000, /* jobs */
-    BODY_MAX = 1 << 30,
+    PAGE = 500, /* jobs that are held at a time */
+    BODY_MAX = 128 << 20,
     FIRES_LOOKED_AT = 200, /* of a job, the newest: those that run, and the last submission, are among them */
     PRIORITY = 5,
 };
@@ -188,19 +188,27 @@ struct looking {
     char *group, *name; /* of one; NULL: of a list */
     char *user;         /* whose rights count */
     bool only_running;
-    struct job *jobs;
+    struct job *jobs; /* of the present page */
     size_t n, at;
+    int64_t read, total; /* of a list: jobs of the pages so far, and of all */
     struct buf body;
     struct json_out out;
 };
+
+static void forget_page(struct looking *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        job_clear(&l->jobs[i]);
+    mem_free(l->jobs);
+    l->jobs = NULL;
+    l->n = l->at = 0;
+}
 
 static void looking_free(struct looking *l)
 {
     if (l == NULL)
         return;
-    for (size_t i = 0; i < l->n; i++)
-        job_clear(&l->jobs[i]);
-    mem_free(l->jobs);
+    forget_page(l);
     mem_free(l->group);
     mem_free(l->name);
     mem_free(l->user);
@@ -284,23 +292,41 @@ static void on_fires(const struct err *err, const struct fire_view *fires, size_
     read_next(l);
 }
 
-static void read_next(struct looking *l)
+static void read_page(struct looking *l);
+
+/* True when it makes no sense to go on, and that is answered. */
+static bool is_over(struct looking *l)
 {
-    if (l->at < l->n) {
-        scheduler_history(l->provision->options.scheduler, l->jobs[l->at].id, 0, FIRES_LOOKED_AT, on_fires,
-                          l);
-        return;
-    }
-    json_out_end_array(&l->out);
-    json_out_end_object(&l->out);
-    reply_looked(l, 200);
+    struct err err = {0};
+    if (l->provision->stopped)
+        (void)err_set(&err, ERR_BUSY, "the server stops");
+    else if (buf_check(&l->body, &err) == ERR_TOO_LARGE)
+        (void)err_set(&err, ERR_BUSY, "too many jobs for one answer: ask for one group of them (?group=)");
+    if (err.code != ERR_OK)
+        refuse(l, &err);
+    return err.code != ERR_OK;
 }
 
-static void on_list(const struct err *err, const struct schedule_view *schedules, size_t n, int64_t total,
+static void read_next(struct looking *l)
+{
+    struct scheduler *scheduler = l->provision->options.scheduler;
+    if (is_over(l))
+        return;
+    if (l->at < l->n) {
+        scheduler_history(scheduler, l->jobs[l->at].id, 0, FIRES_LOOKED_AT, on_fires, l);
+    } else if (l->read < l->total) {
+        read_page(l);
+    } else {
+        json_out_end_array(&l->out);
+        json_out_end_object(&l->out);
+        reply_looked(l, 200);
+    }
+}
+
+static void on_page(const struct err *err, const struct schedule_view *schedules, size_t n, int64_t total,
                     void *arg)
 {
     struct looking *l = arg;
-    (void)total;
     if (err->code != ERR_OK) {
         refuse(l, err);
         return;
@@ -314,9 +340,23 @@ static void on_list(const struct err *err, const struct schedule_view *schedules
         no_memory(l);
         return;
     }
-    json_out_object(&l->out, NULL);
-    json_out_array(&l->out, "jobs");
+    l->read += (int64_t)n;
+    l->total = n > 0 ? total : l->read; /* removed meanwhile */
     read_next(l);
+}
+
+static void read_page(struct looking *l)
+{
+    struct schedule_query query = {
+        .group = l->group,
+        .door = provision_door_name,
+        .after_id = -1,
+        .max = PAGE,
+        .by_name = true,
+        .from = l->read,
+    };
+    forget_page(l);
+    scheduler_list(l->provision->options.scheduler, &query, on_page, l);
 }
 
 void jobs_list(struct http_request *r, void *arg)
@@ -331,9 +371,9 @@ void jobs_list(struct http_request *r, void *arg)
     if (l == NULL)
         return;
     l->only_running = state != NULL;
-    struct schedule_query query = {
-        .group = l->group, .door = provision_door_name, .after_id = -1, .max = LIST_MAX, .by_name = true};
-    scheduler_list(p->options.scheduler, &query, on_list, l);
+    json_out_object(&l->out, NULL);
+    json_out_array(&l->out, "jobs");
+    read_page(l);
 }
 
 /* ---- one job ---- */

@@ -62,3 +62,13 @@ def test_a_server_that_stops_does_not_wait_for_a_silent_namenode(make_hearth):
     nodes.close()
     assert answers in ([503], [None])
     server.start()
+
+
+def test_a_list_longer_than_a_page_is_whole(make_hearth):
+    server = make_hearth(fake_java=True).start()
+    made = [Descriptor(f"n{i:04}", group=f"g{i % 3}", cron=NEVER) for i in range(510)]
+    for d in made:
+        assert server.post("/v1/provision", json=request(d)).status_code == 200
+    listed = [(job["group"], job["name"]) for job in server.get("/v1/scheduler/jobs").json()["jobs"]]
+    assert listed == sorted((d.group, d.job) for d in made)
+    assert server.get("/v1/scheduler/jobs", params={"state": "running"}).json() == {"jobs": []}
