@@ -210,17 +210,47 @@ static void add_filters(const struct store_schedules *which, struct buf *text)
         buf_str(text, " AND door = ?3");
 }
 
-static void add_order(const struct store_schedules *which, struct buf *text)
+static bool is_by_id(const struct store_schedules *which)
+{
+    return !which->by_name && which->due_before_ms == 0;
+}
+
+static const char *order_of(const struct store_schedules *which)
 {
     if (which->due_before_ms > 0)
-        buf_str(text, " ORDER BY due_ms, priority DESC, id");
-    else if (which->by_name)
-        buf_str(text, " ORDER BY group_name, name");
-    else if (which->newest_first)
-        buf_str(text, " ORDER BY id DESC");
-    else
-        buf_str(text, " AND id > ?5 ORDER BY id");
+        return " ORDER BY due_ms, priority DESC, id";
+    if (which->by_name)
+        return " ORDER BY group_name, name";
+    return which->newest_first ? " ORDER BY id DESC" : " ORDER BY id";
+}
+
+/* The index that SQLite would not take by itself; "" when it knows best. */
+static const char *index_of(const struct store_schedules *which)
+{
+    if (which->due_before_ms > 0)
+        return "INDEXED BY schedule_due ";
+    bool any = which->group == NULL && which->name == NULL && which->door == NULL;
+    return which->from > 0 && any && is_by_id(which) ? "INDEXED BY schedule_id " : "";
+}
+
+/* What follows "SELECT … FROM schedule ". */
+static void add_page(const struct store_schedules *which, struct buf *text)
+{
+    buf_str(text, index_of(which));
+    add_filters(which, text);
+    if (is_by_id(which) && !which->newest_first)
+        buf_str(text, " AND id > ?5");
+    buf_str(text, order_of(which));
     buf_str(text, " LIMIT ?6 OFFSET ?7");
+}
+
+/* Rows that are passed over are only counted in an index. */
+static void add_page_behind(const struct store_schedules *which, struct buf *text)
+{
+    buf_str(text, "WHERE id IN (SELECT id FROM schedule ");
+    add_page(which, text);
+    buf_str(text, ")");
+    buf_str(text, order_of(which));
 }
 
 /* Prepares the text and gives its parameters their values; those that it does not name are refused by SQLite,
@@ -247,10 +277,10 @@ static enum err_code visit_matching(struct db *d, const struct store_schedules *
 {
     cleanup(buf_clear) struct buf text = BUF(SELECT_MAX);
     buf_str(&text, SCHEDULE_SELECT);
-    if (which->due_before_ms > 0)
-        buf_str(&text, "INDEXED BY schedule_due ");
-    add_filters(which, &text);
-    add_order(which, &text);
+    if (which->from > 0)
+        add_page_behind(which, &text);
+    else
+        add_page(which, &text);
     sqlite3_stmt *st = NULL;
     enum err_code rc = prepare(d, which, &text, &st, err);
     if (rc == ERR_OK)
@@ -281,8 +311,7 @@ static bool saw_all(const struct store_schedules *which, const struct visit *v)
 {
     if (which->ids != NULL)
         return true;
-    bool by_id = !which->by_name && !which->newest_first && which->due_before_ms == 0;
-    bool from_start = which->from == 0 && (which->after_id < 0 || !by_id);
+    bool from_start = which->from == 0 && (which->after_id < 0 || which->newest_first || !is_by_id(which));
     return from_start && !v->stopped && (which->max < 0 || v->rows < which->max);
 }
 

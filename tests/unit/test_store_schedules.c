@@ -333,6 +333,14 @@ static void long_lists_need_indexes_alone(void **state)
                         "SEARCH schedule USING INDEX schedule_door (door=? AND rowid>?); ");
     assert_string_equal(plan_of(w, "SELECT spec FROM schedule WHERE 1 ORDER BY group_name, name"),
                         "SCAN schedule USING INDEX schedule_name; ");
+    assert_non_null(
+        strstr(plan_of(w, "SELECT spec FROM schedule WHERE id IN (SELECT id FROM schedule INDEXED BY "
+                          "schedule_id WHERE 1 ORDER BY id DESC LIMIT 9 OFFSET 99) ORDER BY id DESC"),
+               "SCAN schedule USING COVERING INDEX schedule_id; "));
+    assert_non_null(
+        strstr(plan_of(w, "SELECT spec FROM schedule WHERE id IN (SELECT id FROM schedule WHERE 1 "
+                          "ORDER BY group_name, name LIMIT 9 OFFSET 99) ORDER BY group_name, name"),
+               "SCAN schedule USING COVERING INDEX schedule_name; "));
     assert_non_null(strstr(plan_of(w, "SELECT count(*) FROM schedule WHERE 1 AND door = ?3"), "COVERING"));
     assert_non_null(
         strstr(plan_of(w, "SELECT count(*) FROM schedule WHERE 1 AND group_name = ?1"), "COVERING"));
