@@ -154,7 +154,7 @@ static void count_cron(const struct trigger *t, int64_t up_to_ms, struct missed 
         ret->last_ms = at_ms;
         ret->count++;
     }
-    if (ret->count == MISSED_MAX && cron_previous(&t->cron, t->zone, up_to_ms / 1000 + 1, &last_s))
+    if (ret->count == MISSED_MAX && cron_previous(&t->cron, t->zone, trigger_seconds(up_to_ms) + 1, &last_s))
         ret->last_ms = last_s * 1000;
 }
 

@@ -24,12 +24,6 @@ const char *trigger_kind_name(enum trigger_kind kind)
 
 /* ---- what the definition gives ---- */
 
-/* Rounds down. */
-static int64_t seconds_of(int64_t ms)
-{
-    return ms / 1000 - (ms % 1000 < 0);
-}
-
 static int64_t up_to_end(const struct trigger *t, int64_t at_ms)
 {
     return at_ms > t->end_ms ? TRIGGER_NEVER : at_ms;
@@ -60,7 +54,7 @@ static int64_t interval_after(const struct trigger *t, int64_t after_ms)
 static int64_t first_of(const struct trigger *t)
 {
     if (t->kind == TRIGGER_CRON)
-        return cron_after(t, seconds_of(t->start_ms) - 1);
+        return cron_after(t, trigger_seconds(t->start_ms) - 1);
     return up_to_end(t, t->start_ms);
 }
 
@@ -68,8 +62,8 @@ int64_t trigger_after(const struct trigger *t, int64_t after_ms)
 {
     switch (t->kind) {
     case TRIGGER_CRON:
-        if (seconds_of(after_ms) >= seconds_of(t->start_ms))
-            return cron_after(t, seconds_of(after_ms));
+        if (trigger_seconds(after_ms) >= trigger_seconds(t->start_ms))
+            return cron_after(t, trigger_seconds(after_ms));
         break;
     case TRIGGER_INTERVAL:
         if (after_ms >= t->start_ms)

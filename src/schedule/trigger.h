@@ -87,7 +87,7 @@ struct missed {
         last_ms;   /* fire times that did not fire at their time; those that fire now are not in it */
     int64_t count; /* counted up to MISSED_MAX */
 };
-enum { MISSED_MAX = 10000 };
+enum { MISSED_MAX = 1000 }; /* each one of cron costs as much as a look for the next */
 
 /* Applies the misfire instruction when next_ms lies more than threshold_ms before now_ms; false when it does
  * not, or when the instruction is to ignore it. Afterwards next_ms is now_ms (fire at once), a later time, or

@@ -20,4 +20,10 @@ static inline int64_t trigger_sum(int64_t a, uint64_t b)
     return __builtin_add_overflow(a, b, &sum) ? INT64_MAX : sum;
 }
 
+/* Rounds down. */
+static inline int64_t trigger_seconds(int64_t ms)
+{
+    return ms / 1000 - (ms % 1000 < 0);
+}
+
 #endif

@@ -224,6 +224,7 @@ static bool fulfil_replace(struct turn *t, struct wish *wish)
         return false;
     }
     t->at_once_ms = TRIGGER_NEVER;
+    mem_freep(&t->refusal); /* of the old definition */
     write_row(t, &wish->spec, t->view.state == SCHEDULE_PAUSED ? SCHEDULE_PAUSED : SCHEDULE_ACTIVE);
     return true;
 }

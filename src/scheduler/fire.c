@@ -39,6 +39,14 @@ static int64_t later(int64_t at_ms, int64_t by_ms)
     return __builtin_add_overflow(at_ms, by_ms, &sum) ? TRIGGER_NEVER - 1 : sum;
 }
 
+/* The largest jitter: one fire is due before the next. */
+static int64_t jitter_max(const struct schedule_spec *spec, int64_t planned_ms)
+{
+    int64_t following_ms = trigger_after(&spec->trigger, planned_ms);
+    bool is_cut = following_ms != TRIGGER_NEVER && following_ms - planned_ms <= spec->jitter_ms;
+    return is_cut ? following_ms - planned_ms - 1 : spec->jitter_ms;
+}
+
 /* Spreads evenly, and always the same way for the same fire time. */
 static int64_t jitter_of(const struct turn *t, int64_t planned_ms)
 {
@@ -49,7 +57,7 @@ static int64_t jitter_of(const struct turn *t, int64_t planned_ms)
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
     x ^= x >> 31;
-    return (int64_t)(x % (uint64_t)(spec->jitter_ms + 1));
+    return (int64_t)(x % ((uint64_t)jitter_max(spec, planned_ms) + 1));
 }
 
 int64_t fire_due_ms(const struct turn *t)
@@ -154,11 +162,13 @@ static void step_done(struct turn *t)
         t->view.state = SCHEDULE_COMPLETE;
     t->view.spec.trigger = step->trigger;
     bool is_task = step->ongoing != NULL && step->ongoing->phase == ONGOING_TASK;
+    bool is_missed = step->fire.state == FIRE_MISSED;
     step->ongoing = NULL; /* goes on by itself */
     if (is_task)
         run_task(t);
     step_clear(step);
-    mem_freep(&t->refusal);
+    if (!is_missed)
+        mem_freep(&t->refusal);
     static const struct err ok;
     if (wish != NULL)
         wish_tell(t, wish, &ok, number);
@@ -239,6 +249,7 @@ static void refuse(struct turn *t, const struct err *err)
     if (t->step.is_launch) {
         struct ongoing *f = t->step.ongoing;
         step_clear(&t->step);
+        f->actual_ms = 0;
         ongoing_end(f, FIRE_REFUSED, err->msg);
         turn_go(t);
     } else if (t->step.wish != NULL) {

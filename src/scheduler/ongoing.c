@@ -248,6 +248,11 @@ static struct ongoing *first_ended(const struct turn *t)
     return f;
 }
 
+bool ongoing_has_ended(const struct turn *t)
+{
+    return first_ended(t) != NULL;
+}
+
 /* The further attempt, kept with the turn until it is on disk. */
 static void take_up_retry(struct turn *t, struct ongoing *next, int64_t number)
 {
@@ -267,7 +272,7 @@ static void on_end_written(const struct err *err, int64_t id, bool replayed, voi
     if (err->code != ERR_OK && err->code != ERR_NOT_FOUND) {
         if (next != NULL)
             ongoing_free(next);
-        turn_hold(t, err);
+        turn_fail(t, err);
         return;
     }
     if (next != NULL && err->code == ERR_OK)
@@ -328,7 +333,7 @@ bool ongoing_write_end(struct turn *t)
     if (next == NULL) {
         struct err err;
         err_set(&err, ERR_NOMEM, "out of memory");
-        turn_hold(t, &err);
+        turn_fail(t, &err);
         return true;
     }
     t->step.ongoing = next;
@@ -362,6 +367,14 @@ static void kill_living(struct turn *t, struct ongoing_fires *of)
     }
 }
 
+/* After a restart the wall clock has told how much of a back-off is left, and it may have been put back. */
+static void limit_delay(const struct turn *t, struct ongoing *f, int64_t now_ms)
+{
+    const struct retry_policy *retry = &t->view.spec.retry;
+    if (retry->limit > 0 && f->due_mono_ms > now_ms + retry->max_delay_ms)
+        f->due_mono_ms = now_ms + retry->max_delay_ms;
+}
+
 /* Back-offs that are over. */
 static void end_delays(struct turn *t, struct ongoing_fires *of)
 {
@@ -370,6 +383,7 @@ static void end_delays(struct turn *t, struct ongoing_fires *of)
     struct ongoing *delayed = NULL;
     DL_FOREACH(of->list, f)
     {
+        limit_delay(t, f, now_ms);
         if (f->phase == ONGOING_DELAY && f->due_mono_ms <= now_ms)
             ongoing_set_phase(f, ONGOING_READY);
         else if (f->phase == ONGOING_DELAY)
@@ -435,7 +449,7 @@ static void take_up(struct ongoing *f)
     case ONGOING_TASK:
         ongoing_end(f, FIRE_LOST, "the server ended while the task was done; whether it was is not known");
         break;
-    case ONGOING_DELAY: note_delay(f); break;
+    case ONGOING_DELAY:
     case ONGOING_READY: poke(f->of->scheduler, f->of->schedule); break;
     case ONGOING_ENDED: break;
     }

@@ -148,6 +148,7 @@ void turn_go(struct turn *t);     /* what there is to do next */
 void turn_reread(struct turn *t); /* the row has changed; then goes on */
 /* Tries again in a while; why: for the log, the first time. */
 void turn_hold(struct turn *t, const struct err *why);
+void turn_fail(struct turn *t, const struct err *err); /* the same, and those who wait for it are told */
 void turn_release_held(struct scheduler *s, size_t n);
 void turn_read_waiting(struct scheduler *s);
 void turn_forget_due(struct turn *t); /* it does not count as active any more */
@@ -160,9 +161,9 @@ bool fire_wish(struct turn *t, struct wish *wish);
 bool fire_launch(struct turn *t, struct ongoing *f); /* one that waited */
 /* When its next fire time is due: on the wall clock, jitter included. TRIGGER_NEVER: not at all. */
 int64_t fire_due_ms(const struct turn *t);
-/* It is a duration behind the fire before it, and not an instant. */
 /* Its anchor, read from the store without jitter, becomes the moment when it is due. */
 void fire_complete_anchor(struct turn *t);
+/* Its next fire time is a duration behind the fire before it, and not an instant. */
 bool fire_is_steady(const struct trigger *trigger);
 void step_clear(struct step *step);
 
@@ -180,6 +181,7 @@ struct ongoing *
 ongoing_waiting(const struct ongoing_fires *of); /* the first behind others, no retry; or NULL */
 bool ongoing_write_end(struct turn *t);          /* as in fire.c */
 bool ongoing_start_waiting(struct turn *t);
+bool ongoing_has_ended(const struct turn *t); /* there is an end to write */
 /* Takes up a stored fire. False: out of memory. */
 bool ongoing_load(struct scheduler *s, const struct store_fire *row);
 void ongoing_take_up(struct scheduler *s); /* all that were loaded */

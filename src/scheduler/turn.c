@@ -110,6 +110,10 @@ static bool note_due(struct turn *t)
 static void turn_end(struct turn *t)
 {
     struct scheduler *s = t->scheduler;
+    if (t->wishes != NULL || ongoing_has_ended(t)) { /* they came meanwhile */
+        turn_reread(t);
+        return;
+    }
     if (!note_due(t)) {
         struct err err;
         err_set(&err, ERR_NOMEM, "out of memory");
@@ -166,8 +170,7 @@ static void give_up(struct turn *t, const struct err *err)
     scheduler_pump(s);
 }
 
-/* Those who wait are told; what is due is tried again. */
-static void on_unread(struct turn *t, const struct err *err)
+void turn_fail(struct turn *t, const struct err *err)
 {
     tell_all(t, err);
     turn_hold(t, err);
@@ -186,7 +189,7 @@ static void on_unreadable(struct turn *t, const struct row_read *r)
     struct err err;
     err_set(&err, r->rc, "schedule %lld: %s", (long long)t->id, r->why);
     if (r->rc == ERR_NOMEM || r->rc == ERR_BUSY || r->rc == ERR_IO) {
-        on_unread(t, &err);
+        turn_fail(t, &err);
         return;
     }
     log_error("a stored schedule is not readable and does not fire", LOG_I("schedule", t->id),
@@ -221,7 +224,7 @@ static void on_batch(const struct err *err, int64_t total, void *arg)
         else if (r != NULL)
             on_unreadable(t, r);
         else if (err->code != ERR_OK)
-            on_unread(t, err);
+            turn_fail(t, err);
         else
             on_gone(t);
     }

@@ -233,8 +233,9 @@ static void given_run(void *arg)
 static void given_done(void *arg)
 {
     struct schedules_read *r = arg;
-    read_end(r->store);
+    struct store *s = r->store;
     tell(r);
+    read_end(s); /* last: who is told may ask again */
 }
 
 /* Lists may be long, and what is due must not wait for them: they have a connection of their own, and only
@@ -335,9 +336,10 @@ static void fires_read_run(void *arg)
 static void fires_read_done(void *arg)
 {
     struct fires_read *r = arg;
-    read_end(r->store);
+    struct store *s = r->store;
     r->done(&r->err, 0, r->arg);
     mem_free(r);
+    read_end(s); /* last: who is told may ask again */
 }
 
 void store_read_fires(struct store *s, int64_t schedule, int64_t before, int64_t max, store_fire_visit *visit,

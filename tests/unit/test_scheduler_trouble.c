@@ -1,0 +1,241 @@
+/* The scheduler when something is wrong: a disk that does not take an end, a stop in the middle, rows that
+ * are not readable, clocks, limits. */
+#include "scheduler_world.h"
+
+#include "store/store_internal.h"
+
+#include <sqlite3.h>
+
+/* Changes the stored data behind the server's back. */
+static void sql(const char *text)
+{
+    char path[NAME_ROOM];
+    char *why = NULL;
+    sqlite3 *db = NULL;
+    (void)snprintf(path, sizeof path, "%s/hearth.db", here->state_dir);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_busy_timeout(db, 10000), SQLITE_OK);
+    if (sqlite3_exec(db, text, NULL, NULL, &why) != SQLITE_OK)
+        fail_msg("%s", why);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void let_go(void)
+{
+    fake_write(&here->fake, "go", "", 0600);
+}
+
+static void make_each_second(struct schedule_spec *spec)
+{
+    spec->trigger.kind = TRIGGER_CRON;
+    spec->trigger.start_ms = clock_wall_ms();
+    spec->cron = mem_strdup("* * * * * ?");
+    spec->zone = mem_strdup("Europe/Rome");
+}
+
+static int64_t held_by_a_file(const char *name, enum overlap overlap)
+{
+    struct schedule_spec spec = spec_of(name, true, 0);
+    spec.overlap = overlap;
+    return created(&spec);
+}
+
+/* ---- the disk ---- */
+
+static bool is_in_trouble(void *arg)
+{
+    (void)arg;
+    return store_trouble(here->store) != NULL;
+}
+
+static void a_wish_is_told_while_an_end_cannot_be_written(void **state)
+{
+    (void)state;
+    int64_t id = held_by_a_file("full", OVERLAP_ALLOW);
+    run_now(id, NULL);
+    sql("CREATE TRIGGER full BEFORE UPDATE ON fire BEGIN SELECT raise(ROLLBACK, 'full'); END");
+    let_go();
+    await(is_in_trouble, NULL, "an end that is not written");
+    assert_int_not_equal(change(scheduler_pause, id).err.code, ERR_OK);
+    sql("DROP TRIGGER full");
+    await_states(id, "succeeded");
+}
+
+/* ---- the stop ---- */
+
+static void on_fires(const struct err *err, const struct fire_view *fires, size_t n, void *arg)
+{
+    (void)err; /* either way */
+    (void)fires;
+    assert_int_equal(n, 0);
+    *(bool *)arg = true;
+}
+
+static void ask_for_history(const struct err *err, const struct schedule_view *schedule, void *arg)
+{
+    assert_int_equal(err->code, ERR_OK);
+    scheduler_history(here->scheduler, schedule->id, 0, 1, on_fires, arg);
+}
+
+static void ask_for_another(const struct err *err, const struct fire_view *fires, size_t n, void *arg)
+{
+    bool came = false;
+    on_fires(err, fires, n, &came);
+    struct schedule_spec spec = spec_of("behind the stop", false, 0);
+    scheduler_create(here->scheduler, &spec, false, on_answer, arg);
+    schedule_spec_clear(&spec);
+}
+
+/* Stops while reads wait for `store`, whose handles are closed before the reads come back. */
+static void stop_before_reads_end(struct store *store)
+{
+    store_close(here->store);
+    scheduler_stop(here->scheduler);
+    apps_stop(here->apps);
+    while (store->handles > 0) {
+        (void)uv_run(&here->loop, UV_RUN_NOWAIT);
+        (void)usleep(1000);
+    }
+    uv_mutex_unlock(&store->reader_lock);
+    assert_int_equal(uv_run(&here->loop, UV_RUN_DEFAULT), 0);
+    scheduler_free(here->scheduler);
+    apps_free(here->apps);
+    spark_close(here->spark);
+}
+
+static void a_look_told_after_the_stop_may_ask_for_more(void **state)
+{
+    (void)state;
+    struct schedule_spec spec = spec_of("looked at", false, 0);
+    int64_t id = created(&spec);
+    bool came = false;
+    uv_mutex_lock(&here->store->reader_lock); /* reads wait */
+    scheduler_get(here->scheduler, id, ask_for_history, &came);
+    stop_before_reads_end(here->store);
+    assert_true(came);
+    world_open();
+}
+
+static void what_is_made_after_the_stop_is_refused(void **state)
+{
+    (void)state;
+    struct answer answer = {0};
+    uv_mutex_lock(&here->store->reader_lock); /* reads wait */
+    scheduler_history(here->scheduler, 1, 0, 1, ask_for_another, &answer);
+    stop_before_reads_end(here->store);
+    assert_true(answer.came);
+    assert_int_not_equal(answer.err.code, ERR_OK);
+    world_open();
+}
+
+/* ---- time ---- */
+
+static void jitter_is_cut_before_the_next_fire_time(void **state)
+{
+    (void)state;
+    struct schedule_spec spec = spec_of("jitter", false, 0);
+    make_each_second(&spec);
+    spec.jitter_ms = 24 * 3600 * 1000;
+    int64_t id = created(&spec);
+    await_fires(id, 4);
+    const struct history *h = history(id);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(h->fires[i].missed, 0);
+        assert_int_equal(h->fires[i].planned_ms, h->fires[0].planned_ms + i * 1000);
+        assert_true(h->fires[i].actual_ms >= h->fires[i].planned_ms);
+    }
+}
+
+static void a_back_off_is_no_longer_than_the_longest_after_a_restart(void **state)
+{
+    (void)state;
+    struct schedule_spec spec = spec_of("failing", false, 3);
+    spec.retry = (struct retry_policy){.limit = 1, .delay_ms = 1000, .max_delay_ms = 1000};
+    int64_t id = created(&spec);
+    run_now(id, NULL);
+    await_states(id, "failed, waiting");
+    world_close();
+    sql("UPDATE fire SET due_ms = due_ms + 86400000 WHERE state = 'waiting'"); /* the clock was put back */
+    world_open();
+    await_states(id, "failed, failed");
+}
+
+/* ---- words ---- */
+
+static void a_waiting_fire_that_is_refused_was_never_made(void **state)
+{
+    (void)state;
+    int64_t id = held_by_a_file("queueing", OVERLAP_QUEUE);
+    run_now(id, NULL);
+    run_now(id, NULL);
+    assert_string_equal(states(id), "running, waiting");
+    struct schedule_spec spec = spec_of("queueing", false, 0);
+    spec.overlap = OVERLAP_QUEUE;
+    assert_int_equal(strmap_set(&spec.submission.conf, "spark.driver.memory", "900g"), 0);
+    struct answer a = {0};
+    scheduler_replace(here->scheduler, id, 0, &spec, on_answer, &a);
+    await(is_true, &a.came, "another definition");
+    schedule_spec_clear(&spec);
+    let_go();
+    await_states(id, "succeeded, refused");
+    assert_int_equal(history(id)->fires[1].actual_ms, 0);
+    assert_int_equal(history(id)->fires[1].batch, -1);
+}
+
+static void without_spark(void)
+{
+    world_close();
+    here->without_spark = true;
+    world_open();
+    log_set_level(LOG_ERROR);
+}
+
+static void with_spark_again(void)
+{
+    world_close();
+    here->without_spark = false;
+    world_open();
+}
+
+static void the_refusal_of_an_old_definition_is_forgotten(void **state)
+{
+    (void)state;
+    without_spark();
+    struct schedule_spec spec = spec_of("held", false, 0);
+    spec.trigger.start_ms = clock_wall_ms();
+    int64_t id = created(&spec);
+    turn_for(500);
+    assert_string_equal(states(id), "");
+    spec = spec_of("held", false, 0);
+    make_each_second(&spec);
+    spec.trigger.start_ms -= 600 * 1000;
+    spec.trigger.misfire = MISFIRE_SKIP;
+    struct answer a = {0};
+    scheduler_replace(here->scheduler, id, 0, &spec, on_answer, &a);
+    await(is_true, &a.came, "another definition");
+    assert_int_equal(a.err.code, ERR_OK);
+    schedule_spec_clear(&spec);
+    await_fires(id, 1);
+    assert_int_equal(history(id)->fires[0].state, FIRE_MISSED);
+    assert_non_null(strstr(history(id)->reasons[0], "(misfire: do_nothing)"));
+    assert_null(strstr(history(id)->reasons[0], "refused"));
+    with_spark_again();
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "guard") == 0)
+        return guard_main(argv[2]);
+    const struct CMUnitTest tests[] = {
+        TEST(a_wish_is_told_while_an_end_cannot_be_written),
+        TEST(a_look_told_after_the_stop_may_ask_for_more),
+        TEST(what_is_made_after_the_stop_is_refused),
+        TEST(jitter_is_cut_before_the_next_fire_time),
+        TEST(a_back_off_is_no_longer_than_the_longest_after_a_restart),
+        TEST(a_waiting_fire_that_is_refused_was_never_made),
+        TEST(the_refusal_of_an_old_definition_is_forgotten),
+    };
+    if (argc == 2)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
