@@ -532,8 +532,8 @@ static enum err_code load(struct sessions *s, struct err *err)
 {
     static const char *const unfinished[] = {"waiting", "running", "cancelling", NULL};
     struct loading l = {s, err};
-    *err = (struct err){
-        0}; /* tells what take_up() meets; something earlier may have failed and then succeeded */
+    /* It will tell what take_up() meets; something earlier may have failed and then succeeded. */
+    *err = (struct err){0};
     for (size_t i = 0; i < apps_count(s->options.apps, APP_SESSION); i++)
         take_up(apps_at(s->options.apps, APP_SESSION, i), &l);
     apps_each_warm(s->options.apps, take_up, &l);
