@@ -172,12 +172,12 @@ static void read_run(void *arg)
 static void read_done(void *arg)
 {
     struct read *r = arg;
-    read_end(r->store);
     const struct update_plan *row = r->copy != NULL ? r->copy->plan : NULL;
     if (row != NULL)
         r->done(&r->err, &row->app, row->notes, row->n_notes, r->arg);
     else
         r->done(&r->err, NULL, NULL, 0, r->arg);
+    read_end(r->store);
     mem_free(r->copy);
     mem_free(r->kind);
     mem_free(r);

@@ -85,7 +85,8 @@ void mutation_queue(struct store *s, const struct mutation_kind *kind, void *pla
 
 /* ---- reads ---- */
 
-/* Starts a read on a worker; read_end() is due when it comes back. */
+/* Starts a read on a worker; read_end() is due when it has come back and was told: whoever
+ * is told may ask again, also of a store that is being closed, which read_end() may free. */
 enum err_code read_start(struct store *s, void (*run)(void *arg), void (*done)(void *arg), void *arg,
                          struct err *err);
 void read_end(struct store *s);

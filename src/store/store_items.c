@@ -165,11 +165,11 @@ static void items_read_free(struct items_read *r)
 static void items_read_done(void *arg)
 {
     struct items_read *r = arg;
-    read_end(r->store);
     if (r->err.code == ERR_OK)
         r->done(&r->err, r->items, r->n, r->total, r->arg);
     else
         r->done(&r->err, NULL, 0, 0, r->arg);
+    read_end(r->store);
     items_read_free(r);
 }
 

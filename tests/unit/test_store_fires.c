@@ -453,6 +453,86 @@ static void fires_survive_failing_allocations(void **state)
     expect_fires(w, 0, "2:retry:running:2:1 1:trigger:failed:1:0 ");
 }
 
+/* ---- closing ---- */
+
+struct chain {
+    struct store *store;
+    unsigned told;
+};
+
+static bool pass_fire(const struct store_fire *fire, void *arg)
+{
+    (void)fire;
+    (void)arg;
+    return true;
+}
+
+static bool pass_schedule(const struct store_schedule *schedule, void *arg)
+{
+    (void)schedule;
+    (void)arg;
+    return true;
+}
+
+static void ask_next(struct chain *c);
+
+static void on_told(const struct err *err, int64_t total, void *arg)
+{
+    (void)err;
+    (void)total;
+    ask_next(arg);
+}
+
+static void on_app_told(const struct err *err, const struct store_app *app, const struct store_note *notes,
+                        unsigned n_notes, void *arg)
+{
+    (void)err;
+    (void)app;
+    (void)notes;
+    (void)n_notes;
+    ask_next(arg);
+}
+
+static void on_items_told(const struct err *err, const struct store_item *items, size_t n, int64_t total,
+                          void *arg)
+{
+    (void)err;
+    (void)items;
+    (void)n;
+    (void)total;
+    ask_next(arg);
+}
+
+static void ask_next(struct chain *c)
+{
+    static const int64_t id = 1;
+    switch (c->told++) {
+    case 0: store_read_fires(c->store, 1, 0, 9, pass_fire, NULL, on_told, c); break;
+    case 1: store_read_app(c->store, "batch", 1, on_app_told, c); break;
+    case 2: store_read_items(c->store, "statement", 1, 0, 9, false, on_items_told, c); break;
+    case 3:
+        store_read_schedules(c->store, &(struct store_schedules){.ids = &id, .n_ids = 1}, pass_schedule, NULL,
+                             on_told, c);
+        break;
+    case 4:
+        store_read_schedules(c->store, &(struct store_schedules){.after_id = -1, .max = 9}, pass_schedule,
+                             NULL, on_told, c);
+        break;
+    case 5: store_read_fires(c->store, 1, 0, 9, pass_fire, NULL, on_told, c); break;
+    default: break;
+    }
+}
+
+static void who_is_told_while_the_store_closes_may_ask_again(void **state)
+{
+    struct world *w = *state;
+    struct chain c = {.store = w->store};
+    ask_next(&c);
+    close_store(w);
+    assert_int_equal(c.told, 7);
+    open_store(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -475,6 +555,7 @@ int main(void)
 #ifdef HEARTH_FAULT_POINTS
         TEST(a_kill_leaves_fire_and_application_or_neither),
 #endif
+        TEST(who_is_told_while_the_store_closes_may_ask_again),
         TEST(fires_survive_failing_allocations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
