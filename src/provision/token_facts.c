@@ -56,17 +56,17 @@ static bool copy_fact(const json_t *facts, const char *name, char **ret)
     return mem_set_str(ret, json_string_value(json_object_get(facts, name))) == 0;
 }
 
-enum err_code token_read_facts(struct token *token, struct err *err)
+enum err_code token_read_facts(struct token *token, const char *text, struct err *err)
 {
     json_t *facts = NULL;
-    enum err_code rc = json_parse(token->facts, strlen(token->facts), TOKEN_FACTS_DEPTH, &facts, err);
+    enum err_code rc = json_parse(text, strlen(text), TOKEN_FACTS_DEPTH, &facts, err);
     if (rc != ERR_OK)
         return rc;
     token->number = json_integer_value(json_object_get(facts, "number"));
     if (!operation_find(json_string_value(json_object_get(facts, "operation")), &token->operation))
         rc = err_set(err, ERR_INVALID, "no operation of that name");
     else if (token->ended)
-        rc = ERR_OK;
+        rc = mem_set_str(&token->facts, text) == 0 ? ERR_OK : err_set(err, ERR_NOMEM, "out of memory");
     else if (!copy_fact(facts, "descriptor", &token->descriptor) ||
              !copy_fact(facts, "owner", &token->user) || !copy_fact(facts, "proxyUser", &token->proxy_user))
         rc = err_set(err, ERR_NOMEM, "out of memory");

@@ -25,7 +25,7 @@
 
 enum {
     TOKENS_MAX = 10000,
-    TOTAL_MAX = 256 << 20, /* bytes of all facts */
+    BYTES_MAX = 64 << 20, /* of what is kept of all */
     RUNNING_MAX = 16,
     KEEP_MINUTES = 24 * 60,
     KEEP_AT_LEAST_MINUTES = 60, /* also when there are too many */
@@ -46,26 +46,26 @@ static void token_free(struct token *token)
     mem_free(token);
 }
 
+/* Bytes: of what was asked, or of the outcome. */
+static size_t size_of(const struct token *token)
+{
+    return (token->facts != NULL ? strlen(token->facts) : 0) +
+           (token->descriptor != NULL ? strlen(token->descriptor) : 0);
+}
+
 static void add(struct tokens *t, struct token *token)
 {
     token->all = t;
-    t->facts_size += strlen(token->facts);
+    t->bytes += size_of(token);
     HASH_ADD_STR(t->by_text, text, token);
 }
 
 static void forget(struct token *token)
 {
     struct tokens *t = token->all;
-    t->facts_size -= strlen(token->facts);
+    t->bytes -= size_of(token);
     HASH_DEL(t->by_text, token);
     token_free(token);
-}
-
-static void replace_facts(struct token *token, char *facts)
-{
-    token->all->facts_size += strlen(facts) - strlen(token->facts);
-    mem_free(token->facts);
-    token->facts = facts;
 }
 
 enum err_code token_draw(char ret[TOKEN_TEXT_MAX], struct err *err)
@@ -97,9 +97,57 @@ static void store_token(struct token *token, bool ended, const char *facts, stor
     store_put_token(token->all->provision->options.store, &row, done, token);
 }
 
+/* ---- one after the other ---- */
+
+/* Its job is that of all which are accepted earlier, too, or none of theirs. */
+static void queue(struct tokens *t, struct token *token)
+{
+    struct token *last = NULL;
+    HASH_FIND(by_job, t->last_of_job, token->job, strlen(token->job), last);
+    if (last != NULL) {
+        last->behind_it = token;
+        HASH_DELETE(by_job, t->last_of_job, last);
+    } else {
+        DL_APPEND(t->ready, token);
+    }
+    HASH_ADD_KEYPTR(by_job, t->last_of_job, token->job, strlen(token->job), token);
+}
+
+static void unqueue(struct tokens *t, struct token *token)
+{
+    if (token->job == NULL)
+        return;
+    if (token->behind_it != NULL)
+        DL_APPEND(t->ready, token->behind_it);
+    else
+        HASH_DELETE(by_job, t->last_of_job, token);
+    token->behind_it = NULL;
+}
+
+/* That many may have waited for the one whose job is known now. */
+static void arrive(struct tokens *t, struct token *token)
+{
+    if (token->job == NULL) {
+        DL_DELETE(t->arriving, token);
+        DL_APPEND(t->ready, token);
+    }
+    for (struct token *first; (first = t->arriving) != NULL && first->knows_job;) {
+        DL_DELETE(t->arriving, first);
+        queue(t, first);
+    }
+}
+
 /* ---- running ---- */
 
 static void pump(struct tokens *t);
+
+/* What was asked is not needed any more. */
+static void drop_request(struct token *token)
+{
+    token->all->bytes -= strlen(token->descriptor);
+    mem_set_str(&token->descriptor, NULL);
+    mem_set_str(&token->job, NULL);
+}
 
 static void on_end_stored(const struct err *err, int64_t id, bool replayed, void *arg)
 {
@@ -112,10 +160,9 @@ static void on_end_stored(const struct err *err, int64_t id, bool replayed, void
                  LOG_S("operation", operation_name(token->operation)), LOG_S("why", err->msg));
     FAULT_POINT("provision.after_end");
     token->ended = true;
-    DL_DELETE(t->open, token);
     t->n_running--;
-    mem_set_str(&token->descriptor, NULL);
-    mem_set_str(&token->job, NULL);
+    unqueue(t, token);
+    drop_request(token);
     pump(t);
 }
 
@@ -125,32 +172,15 @@ static void on_outcome(const struct outcome *outcome, void *arg)
     if (token->all->stopped)
         return; /* the next server does it again */
     FAULT_POINT("provision.before_end");
-    char *facts = token_outcome_facts(token, outcome);
-    if (facts == NULL) {
+    token->facts = token_outcome_facts(token, outcome);
+    if (token->facts == NULL) {
         static const struct outcome no_memory = {.status = 503, .error = "out of memory"};
-        facts = token_outcome_facts(token, &no_memory);
+        token->facts = token_outcome_facts(token, &no_memory);
     }
-    if (facts == NULL)
+    if (token->facts == NULL)
         return; /* stays running until the server is started again */
-    replace_facts(token, facts);
-    store_token(token, true, facts, on_end_stored);
-}
-
-/* True when an operation that was accepted earlier changes the same job, or may do so. */
-static bool is_behind_another(const struct tokens *t, const struct token *token)
-{
-    for (const struct token *other = t->open; other != token; other = other->next)
-        if (token->job != NULL && (!other->knows_job || str_same(other->job, token->job)))
-            return true;
-    return false;
-}
-
-static struct token *next_to_run(const struct tokens *t)
-{
-    for (struct token *token = t->open; token != NULL; token = token->next)
-        if (token->knows_job && !token->running && !is_behind_another(t, token))
-            return token;
-    return NULL;
+    token->all->bytes += strlen(token->facts);
+    store_token(token, true, token->facts, on_end_stored);
 }
 
 /* On a worker. What cannot be decoded changes no job. */
@@ -168,6 +198,7 @@ static void on_job_found(void *arg)
 {
     struct token *token = arg;
     token->knows_job = true;
+    arrive(token->all, token);
     pump(token->all);
 }
 
@@ -182,8 +213,8 @@ static void look_up_job(struct token *token)
 
 static void pump(struct tokens *t)
 {
-    struct token *token;
-    while (!t->stopped && t->n_running < RUNNING_MAX && (token = next_to_run(t)) != NULL) {
+    while (!t->stopped && t->n_running < RUNNING_MAX && t->ready != NULL) {
+        struct token *token = t->ready;
         struct operation_request request = {
             .operation = token->operation,
             .descriptor = token->descriptor,
@@ -191,7 +222,7 @@ static void pump(struct tokens *t)
             .proxy_user = token->proxy_user,
             .since_ms = token->resumed ? token->changed_ms : 0,
         };
-        token->running = true;
+        DL_DELETE(t->ready, token);
         t->n_running++;
         operation_run(t->provision, &request, on_outcome, token);
     }
@@ -222,7 +253,7 @@ static void on_accepted(const struct err *err, int64_t id, bool replayed, void *
     FAULT_POINT("provision.before_accepted");
     answer_accepted(r, token->text);
     FAULT_POINT("provision.after_accepted");
-    DL_APPEND(t->open, token);
+    DL_APPEND(t->arriving, token);
     look_up_job(token);
 }
 
@@ -236,10 +267,7 @@ static struct token *token_new(struct tokens *t, const struct operation_request 
     } else if (token_draw(token->text, err) == ERR_OK) {
         token->operation = request->operation;
         token->number = ++t->last_number;
-        token->facts = token_request_facts(token);
-        if (token->facts != NULL)
-            return token;
-        (void)err_set(err, ERR_NOMEM, "out of memory");
+        return token;
     }
     token_free(token);
     return NULL;
@@ -274,7 +302,17 @@ static void sweep(struct tokens *t, int64_t keep_minutes)
 
 static bool is_full(const struct tokens *t, size_t further)
 {
-    return HASH_COUNT(t->by_text) >= TOKENS_MAX || t->facts_size + further > TOTAL_MAX;
+    return HASH_COUNT(t->by_text) >= TOKENS_MAX || t->bytes + further > BYTES_MAX;
+}
+
+/* Not for each of many that are refused: it is a walk through all, and a transaction. */
+static void make_room(struct tokens *t)
+{
+    int64_t now_ms = clock_mono_ms();
+    if (t->room_made_ms != 0 && now_ms - t->room_made_ms < MINUTE_MS)
+        return;
+    t->room_made_ms = now_ms;
+    sweep(t, KEEP_AT_LEAST_MINUTES);
 }
 
 void tokens_begin(struct provision *p, struct http_request *r, const struct operation_request *request)
@@ -283,19 +321,23 @@ void tokens_begin(struct provision *p, struct http_request *r, const struct oper
     struct err err = {0};
     size_t further = strlen(request->descriptor);
     if (is_full(t, further))
-        sweep(t, KEEP_AT_LEAST_MINUTES);
+        make_room(t);
     if (is_full(t, further)) {
         reply_system_error(r, 503, "too many operations are kept, try again later");
         return;
     }
     struct token *token = token_new(t, request, &err);
-    if (token == NULL) {
+    cleanup(mem_freep) char *facts = token != NULL ? token_request_facts(token) : NULL;
+    if (token != NULL && facts == NULL)
+        (void)err_set(&err, ERR_NOMEM, "out of memory");
+    if (facts == NULL) {
+        token_free(token);
         reply_system_error(r, err_http_status(err.code), err.msg);
         return;
     }
     token->request = r;
     add(t, token);
-    store_token(token, false, token->facts, on_accepted);
+    store_token(token, false, facts, on_accepted);
 }
 
 /* ---- opening and closing ---- */
@@ -309,10 +351,10 @@ static void on_timer(uv_timer_t *timer)
 static void on_first_turn(uv_timer_t *timer)
 {
     struct tokens *t = timer->data;
-    struct token *token;
+    struct token *token, *next;
     (void)uv_timer_start(timer, on_timer, SWEEP_MINUTES * MINUTE_MS, SWEEP_MINUTES * MINUTE_MS);
     sweep(t, KEEP_MINUTES);
-    DL_FOREACH(t->open, token)
+    DL_FOREACH_SAFE(t->arriving, token, next) /* one whose job is not yet known stays */
     {
         look_up_job(token);
     }
@@ -329,8 +371,7 @@ static bool on_token(const struct store_token *row, void *arg)
     token->ended = row->ended;
     token->resumed = !row->ended;
     token->changed_ms = row->changed_ms;
-    token->facts = mem_strdup(row->facts);
-    enum err_code rc = token->facts != NULL ? token_read_facts(token, &err) : ERR_NOMEM;
+    enum err_code rc = token_read_facts(token, row->facts, &err);
     if (rc != ERR_OK) {
         token_free(token);
         if (rc != ERR_NOMEM)
@@ -341,7 +382,7 @@ static bool on_token(const struct store_token *row, void *arg)
     if (token->number > t->last_number)
         t->last_number = token->number;
     if (!token->ended)
-        DL_APPEND(t->open, token);
+        DL_APPEND(t->arriving, token);
     return true;
 }
 
@@ -362,7 +403,7 @@ enum err_code tokens_open(struct provision *p, struct tokens **ret, struct err *
         tokens_free(t);
         return rc;
     }
-    DL_SORT(t->open, by_number);
+    DL_SORT(t->arriving, by_number);
     t->timer.data = t;
     (void)uv_timer_init(p->options.loop, &t->timer);
     (void)uv_timer_start(&t->timer, on_first_turn, 0, 0);
@@ -383,6 +424,7 @@ void tokens_free(struct tokens *t)
     if (t == NULL)
         return;
     struct token *token, *next;
+    HASH_CLEAR(by_job, t->last_of_job);
     HASH_ITER(hh, t->by_text, token, next)
     {
         forget(token);

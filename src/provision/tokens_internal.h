@@ -25,25 +25,35 @@ struct token {
     int64_t number; /* they were accepted in this order */
     int64_t changed_ms;
     bool ended;
-    char *facts; /* JSON: while it has not ended what was asked, then the outcome */
+    char *facts; /* JSON: the outcome; NULL: it has not come */
     /* until it has ended */
     struct http_request *request; /* the call that waits for 202; NULL: answered */
     char *descriptor, *user, *proxy_user;
-    bool knows_job; /* it was looked up, on a worker, for descriptors may be long */
-    char *job;      /* "group/name" of the job that it changes, or NULL */
-    bool resumed;   /* the server that accepted it has ended */
-    bool running;
-    struct token *prev, *next;
+    bool knows_job;            /* it was looked up, on a worker, for descriptors may be long */
+    char *job;                 /* "group/name" of the job that it changes, or NULL */
+    bool resumed;              /* the server that accepted it has ended */
+    struct token *prev, *next; /* of the list that it is on, if any */
+    UT_hash_handle by_job;     /* of tokens.last_of_job */
+    struct token *behind_it;   /* the next one that changes the same job, which waits for its end */
 };
 
+/* On disk and not ended:
+ *
+ *     arriving ──► behind another that changes the same job ──► ready ──► running
+ *
+ * What changes no job goes straight from arriving to ready. Of the others none leaves before all that were
+ * accepted earlier have told their job. */
 struct tokens {
     struct provision *provision;
     struct token *by_text;
-    struct token *open; /* on disk and not ended, in order */
-    size_t facts_size;
+    struct token *arriving;    /* in order */
+    struct token *last_of_job; /* of each job that one behind "arriving" changes: the last of those */
+    struct token *ready;       /* in order */
+    size_t bytes;              /* of what is kept of all */
     int64_t last_number;
     unsigned n_running;
-    uv_timer_t timer; /* the first turn of the loop; then the sweeping */
+    int64_t room_made_ms; /* monotonic: when old ones were forgotten early; 0: never */
+    uv_timer_t timer;     /* the first turn of the loop; then the sweeping */
     bool stopped;
 };
 
@@ -53,7 +63,8 @@ struct tokens {
 char *token_request_facts(const struct token *token);
 /* Then: the outcome. NULL: out of memory. */
 char *token_outcome_facts(const struct token *token, const struct outcome *outcome);
-/* Of one that was loaded: number, operation, and what was asked unless it has ended. ERR_INVALID: damaged. */
-enum err_code token_read_facts(struct token *token, struct err *err);
+/* Of one that was loaded: number, operation, and what was asked, or when it has ended the outcome.
+ * ERR_INVALID: damaged. */
+enum err_code token_read_facts(struct token *token, const char *facts, struct err *err);
 
 #endif

@@ -480,6 +480,79 @@ static void too_many_that_are_older_than_an_hour_give_way(void **state)
     assert_int_equal(ask_status(r, VALIDATE, (struct token_text){"many-77"}), 400);
 }
 
+/* Rows of operations that have not ended, for the next server. */
+static void leave_open(struct rig *r, int first, int n, const char *descriptor)
+{
+    struct answer last = {0};
+    struct answer ignored = {0};
+    cleanup(buf_clear) struct buf facts = BUF(2 << 20);
+    for (int i = first; i < first + n; i++) {
+        char text[32];
+        (void)snprintf(text, sizeof text, "open-%d", i);
+        buf_reset(&facts);
+        buf_printf(&facts, "{\"operation\":\"provision\",\"number\":%d,\"descriptor\":\"%s\"}", i,
+                   descriptor);
+        const struct store_token row = {text, provision_door_name, buf_cstr(&facts), clock_wall_ms(), false};
+        store_put_token(r->world.store, &row, on_answer, i == first + n - 1 ? &last : &ignored);
+    }
+    await(&r->world, &last.came);
+}
+
+/* Looking through all of them at each step took minutes. */
+static void a_long_queue_holds_nobody_up(void **state)
+{
+    enum { MANY = 4000 };
+    struct rig *r = *state;
+    leave_open(r, 0, MANY, "orders/first");
+    leave_open(r, MANY, MANY, "orders/second");
+    leave_open(r, 2 * MANY, 1, "orders/third");
+    restart(r);
+    until_held(r, 3);
+    finish_wholly(r, held_as(r, OPERATION_PROVISION, "orders/first"), &done_well);
+    until_held(r, 4);
+    (void)held_as(r, OPERATION_PROVISION, "orders/first");
+    (void)held_as(r, OPERATION_PROVISION, "orders/second");
+    finish_wholly(r, held_as(r, OPERATION_PROVISION, "orders/third"), &done_well);
+    (void)take_token(r, PROVISION, "orders/third");
+    until_held(r, 5);
+}
+
+static void what_is_refused_writes_nothing(void **state)
+{
+    struct rig *r = *state;
+    static const char facts[] = "{\"operation\":\"validate\",\"number\":1,\"status\":200,\"errors\":[]}";
+    fill_up(r, 55);
+    assert_int_equal(call(r, "POST", VALIDATE, "a"), 503);
+    struct answer a = {0};
+    const struct store_token old = {"old", provision_door_name, facts, clock_wall_ms() - 65 * 60 * 1000,
+                                    true};
+    store_put_token(r->world.store, &old, on_answer, &a);
+    await(&r->world, &a.came);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(call(r, "POST", VALIDATE, "a"), 503);
+    struct answer later = {0};
+    const struct store_token other = {"t", "another", "{}", 1, false};
+    store_put_token(r->world.store, &other, on_answer, &later); /* writes happen in order */
+    await(&r->world, &later.came);
+    assert_string_equal(ask(&r->world, "SELECT count(*) FROM token WHERE token = 'old'"), "1");
+}
+
+static void what_is_kept_has_a_limit(void **state)
+{
+    enum { LARGE = 1 << 20, MANY = 64 };
+    struct rig *r = *state;
+    cleanup(mem_freep) char *large = mem_alloc(LARGE + 1);
+    memset(large, 'x', LARGE);
+    large[LARGE] = '\0';
+    leave_open(r, 0, MANY, large);
+    restart(r);
+    assert_int_equal(call(r, "POST", PROVISION, "orders/load"), 503);
+    assert_non_null(strstr(r->body, "too many operations"));
+    until_held(r, 16);
+    finish_wholly(r, 0, &done_well);
+    (void)take_token(r, PROVISION, "orders/load");
+}
+
 static void accepting_survives_every_failing_allocation(void **state)
 {
     struct rig *r = *state;
@@ -516,6 +589,9 @@ int main(void)
         RIG(old_ones_are_forgotten),
         RIG(too_many_are_refused_for_an_hour),
         RIG(too_many_that_are_older_than_an_hour_give_way),
+        RIG(a_long_queue_holds_nobody_up),
+        RIG(what_is_refused_writes_nothing),
+        RIG(what_is_kept_has_a_limit),
         RIG(accepting_survives_every_failing_allocation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
