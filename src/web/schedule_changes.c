@@ -95,12 +95,16 @@ void schedule_create(struct http_request *r, void *door)
 
 /* ---- replacing ---- */
 
+enum { LOOKS_MAX = 100 }; /* each loses against another change, or a fire */
+
 static void on_replaced(const struct err *err, int64_t id, void *arg)
 {
     struct asking *a = arg;
     if (err->code == ERR_CONFLICT && id >= 0 && id != a->id) {
         reply_taken(a, id);
         asking_free(a);
+    } else if (err->code == ERR_CONFLICT && a->version == 0 && a->looks < LOOKS_MAX) {
+        asking_find(a); /* what is there now is judged anew */
     } else if (err->code == ERR_CONFLICT && a->version != 0) {
         web_reply_msg(a->request, 412, "schedule %" PRId64 " has another version by now than %" PRId64, a->id,
                       a->version);
@@ -117,6 +121,7 @@ static void replace(struct asking *a, const struct schedule_view *schedule)
 {
     struct err err = {0};
     cleanup(schedule_request_clear) struct schedule_request wanted = {0};
+    a->looks++;
     if (schedule->spec.door != NULL)
         (void)err_set(&err, ERR_CONFLICT,
                       "schedule %" PRId64 " was made by another door (%s), which replaces it", a->id,
@@ -125,8 +130,9 @@ static void replace(struct asking *a, const struct schedule_view *schedule)
         (void)complete(a, &wanted, schedule->spec.owner, &err);
     if (err.code != ERR_OK)
         asking_fail(a, &err);
-    else
-        scheduler_replace(a->door->options.scheduler, a->id, a->version, &wanted.spec, on_replaced, a);
+    else /* the very version of which it is known that this user may change it */
+        scheduler_replace(a->door->options.scheduler, a->id, a->version != 0 ? a->version : schedule->version,
+                          &wanted.spec, on_replaced, a);
 }
 
 /* ---- the rest ---- */

@@ -49,6 +49,7 @@ struct asking {
     bool viewable;   /* this user may see what it runs */
     int status;      /* of an answer that shows the schedule */
     int64_t version; /* that it shows; before that, the one that If-Match demands, or 0 */
+    int looks;       /* at what is there, before it is replaced */
     int64_t before, from_ms, to_ms, size; /* what the query said */
     struct buf body;
     struct json_out out;

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -402,6 +403,27 @@ def test_nobody_schedules_in_the_name_of_others(make_hearth):
     assert server.post(f"/hearth/schedules/{made['id']}/pause?user.name=carol").status_code == 200
     assert server.post("/hearth/schedules?user.name=alice", json=body("own")).json()["proxyUser"] == "alice"
     server.delete_living = lambda: None  # nothing ran, and the harness is no user
+
+
+def test_a_right_that_ends_meanwhile_replaces_nothing(make_hearth):
+    """Bob may replace what runs as him. When alice gives it to carol at the same moment, bob was earlier, or he is refused."""
+    server = make_hearth({**ACCESS, "auth.superusers": "root,alice", "auth.impersonation": "true"}, fake_java=True).start()
+    server.delete_living = lambda: None  # nothing ran, and the harness is no user
+
+    def put_as(user, runs_as, name):
+        definition = body(name)
+        definition["batch"]["proxyUser"] = runs_as
+        return server.request("PUT", f"/hearth/schedules/{made['id']}?user.name={user}", json=definition)
+
+    made = server.post("/hearth/schedules?user.name=alice", json=body("raced")).json()
+    with ThreadPoolExecutor(9) as threads:
+        for _ in range(30):
+            assert put_as("alice", "bob", "raced").status_code == 200
+            his = [threads.submit(put_as, "bob", "bob", "raced") for _ in range(8)]
+            assert threads.submit(put_as, "alice", "carol", "raced").result().status_code == 200
+            for answer in [asked.result() for asked in his]:
+                assert answer.status_code in (200, 403), answer.text
+            assert server.get(f"/hearth/schedules/{made['id']}?user.name=root").json()["proxyUser"] == "carol"
 
 
 # -- the server ------------------------------------------------------------------------------------
