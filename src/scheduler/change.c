@@ -96,16 +96,14 @@ void wish_tell(struct turn *t, struct wish *wish, const struct err *err, int64_t
     else
         DL_DELETE(t->wishes, wish);
     wish_free(wish);
-    if (done != NULL)
-        done(err, id, arg);
+    done(err, id, arg);
 }
 
 static void refuse(scheduler_cb *done, void *arg, enum err_code code, const char *words)
 {
     struct err err;
     err_set(&err, code, "%s", words);
-    if (done != NULL)
-        done(&err, -1, arg);
+    done(&err, -1, arg);
 }
 
 /* Takes the wish. */
@@ -254,9 +252,21 @@ static void on_removed(const struct err *err, int64_t id, bool replayed, void *a
     turn_reread(t); /* which tells others that it is gone */
 }
 
+/* A schedule that is not readable can only be replaced and removed. */
+static bool is_possible(const struct turn *t, const struct wish *wish)
+{
+    return t->unreadable == NULL || wish->kind == WISH_REPLACE || wish->kind == WISH_REMOVE;
+}
+
 /* False: done at once. */
 static bool fulfil(struct turn *t, struct wish *wish)
 {
+    if (!is_possible(t, wish)) {
+        struct err err;
+        err_set(&err, ERR_INVALID, "schedule %" PRId64 ": %s", t->id, t->unreadable);
+        wish_tell(t, wish, &err, -1);
+        return false;
+    }
     switch (wish->kind) {
     case WISH_RUN: return fire_wish(t, wish);
     case WISH_REPLACE: return fulfil_replace(t, wish);

@@ -398,7 +398,7 @@ static void end_delays(struct turn *t, struct ongoing_fires *of)
 bool ongoing_start_waiting(struct turn *t)
 {
     struct ongoing_fires *of = ongoing_find(t->scheduler, t->id);
-    if (of == NULL)
+    if (of == NULL || t->unreadable != NULL)
         return false;
     end_delays(t, of);
     if (ongoing_waiting(of) != NULL && t->view.spec.overlap == OVERLAP_REPLACE)

@@ -342,6 +342,21 @@ enum err_code record_read_schedule(const struct store_schedule *row, struct sche
     return rc;
 }
 
+struct schedule_view record_unreadable(const struct store_schedule *row)
+{
+    int state = find_word(state_names, SCHEDULE_STATES, row->state);
+    struct schedule_view view = {
+        .id = row->id,
+        .version = row->version,
+        .state = state >= 0 ? (enum schedule_state)state : SCHEDULE_ACTIVE,
+        .created_ms = row->created_ms,
+        .changed_ms = row->changed_ms,
+        .fires = row->fires,
+    };
+    view.spec.trigger.next_ms = TRIGGER_NEVER;
+    return view;
+}
+
 /* ---- fires ---- */
 
 bool record_read_fire(const struct store_fire *row, struct fire_view *ret)

@@ -37,22 +37,28 @@ static bool take_first(struct scheduler *s, struct timing *timing, int64_t now_m
     return true;
 }
 
-static void take_due(struct scheduler *s)
+/* Those that are held do not keep others from their turn, except that memory has an end. */
+static bool has_room(const struct scheduler *s)
 {
-    int64_t wall_ms = clock_wall_ms();
-    int64_t mono_ms = clock_mono_ms();
+    return s->n_turns - s->n_held < TURNS_MAX && s->n_held < HELD_MAX;
+}
+
+static void take_due(struct scheduler *s, int64_t wall_ms, int64_t mono_ms)
+{
     bool more = true;
-    while (more && s->n_turns < TURNS_MAX) {
+    while (more && has_room(s)) {
         more = take_first(s, &s->wall, wall_ms);
         more = take_first(s, &s->steady, mono_ms) || more;
         more = take_first(s, &s->delays, mono_ms) || more;
     }
 }
 
-static int64_t sooner(int64_t wait_ms, const struct timing *timing, int64_t now_ms)
+/* `taken_ms`: what was due by then has been taken; when it has not, memory is short, and the tick tries
+ * again. */
+static int64_t sooner(int64_t wait_ms, const struct timing *timing, int64_t taken_ms, int64_t now_ms)
 {
     const struct timing_entry *first = timing_first(timing);
-    if (first == NULL || first->due_ms >= now_ms + wait_ms)
+    if (first == NULL || first->due_ms <= taken_ms || first->due_ms >= now_ms + wait_ms)
         return wait_ms;
     return first->due_ms > now_ms ? first->due_ms - now_ms : 1;
 }
@@ -63,13 +69,16 @@ void scheduler_pump(struct scheduler *s)
 {
     if (!s->started || s->stopping)
         return;
-    take_due(s);
+    int64_t wall_ms = clock_wall_ms();
+    int64_t mono_ms = clock_mono_ms();
+    take_due(s, wall_ms, mono_ms);
     turn_read_waiting(s);
-    int64_t wait_ms = TICK_MS;
-    if (s->n_turns < TURNS_MAX) {
-        wait_ms = sooner(wait_ms, &s->wall, clock_wall_ms());
-        wait_ms = sooner(wait_ms, &s->steady, clock_mono_ms());
-        wait_ms = sooner(wait_ms, &s->delays, clock_mono_ms());
+    int64_t now_ms = clock_mono_ms();
+    int64_t wait_ms = s->tick_mono_ms > now_ms ? s->tick_mono_ms - now_ms : 0;
+    if (has_room(s)) {
+        wait_ms = sooner(wait_ms, &s->wall, wall_ms, clock_wall_ms());
+        wait_ms = sooner(wait_ms, &s->steady, mono_ms, now_ms);
+        wait_ms = sooner(wait_ms, &s->delays, mono_ms, now_ms);
     }
     uv_update_time(s->options.loop);
     (void)uv_timer_start(&s->timer, on_timer, (uint64_t)wait_ms, 0);
@@ -78,9 +87,9 @@ void scheduler_pump(struct scheduler *s)
 static void on_timer(uv_timer_t *timer)
 {
     struct scheduler *s = timer->data;
-    look_at_clocks(s);
-    if (s->held != NULL && clock_mono_ms() >= s->held_until_mono_ms) {
-        s->held_until_mono_ms = clock_mono_ms() + TICK_MS;
+    if (clock_mono_ms() >= s->tick_mono_ms) {
+        s->tick_mono_ms = clock_mono_ms() + TICK_MS;
+        look_at_clocks(s);
         turn_release_held(s, READ_BATCH);
     }
     scheduler_pump(s);
@@ -128,6 +137,7 @@ enum err_code scheduler_open(const struct scheduler_options *options, struct sch
 void scheduler_start(struct scheduler *s)
 {
     s->started = true;
+    s->tick_mono_ms = clock_mono_ms() + TICK_MS;
     ongoing_take_up(s);
     scheduler_pump(s);
 }

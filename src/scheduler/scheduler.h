@@ -13,7 +13,8 @@
  *   late          by at most schedule.misfire_threshold: each missed time fires, in order. Later than that:
  *                 the misfire instruction (schedule/trigger.h).
  *   refused       what cannot be accepted now (the queue is full, the disk is full, there is no Spark) stays
- *                 due and is tried again each second, until it counts as a misfire.
+ *                 due and is tried again: each second some hundreds of those that were tried longest ago, and
+ *                 one when there may be room for it. So until it counts as a misfire.
  *   clocks        cron and one-shot triggers follow the wall clock, however it jumps; intervals and
  *                 back-offs are durations on the monotonic clock. Jitter is added to the fire time on the
  *                 clock that this one has. Nothing fires twice for one fire time.
@@ -145,7 +146,9 @@ struct fire_view {
     const char *token;       /* of a manual one: what its caller was given; or NULL */
 };
 
-/* ---- changing; each is on disk when done is called ---- */
+/* ---- changing; each is on disk when done, which is not NULL, is called ---- */
+
+/* A stored schedule that is not readable can be replaced and removed; the others give ERR_INVALID. */
 
 typedef void scheduler_cb(const struct err *err, int64_t id, void *arg);
 

@@ -26,7 +26,9 @@ enum {
     TICK_MS = 1000,       /* jumps of the wall clock are seen within it; what was refused is tried again */
     READ_BATCH = 256,     /* rows read together, and steps begun in one turn of the loop */
     READS_MAX = 2,        /* batches read at the same time */
-    TURNS_MAX = 16384,    /* schedules that are due wait beyond that */
+    TURNS_MAX = 16384,    /* schedules that are due wait beyond that; those that are held do not count */
+    HELD_MAX = 65536,     /* what is due waits beyond that, too */
+    HELD_LOG_MS = 60000,  /* held schedules are in the log so often at most */
     CLOCK_JUMP_MS = 1000, /* a smaller difference of the clocks counts as drift */
 };
 
@@ -98,6 +100,8 @@ struct turn {
     bool was_due; /* it came out of the timing */
     bool has_view;
     struct schedule_view view;
+    char *unreadable; /* why its row is: the view has its id, version, state, creation and fires only; or NULL
+                       */
     /* An interval's due time on the monotonic clock, and the fire time that it belongs to. */
     bool is_anchored;
     int64_t anchor_mono_ms, anchor_next_ms;
@@ -122,11 +126,13 @@ struct scheduler {
     uv_timer_t timer;
     bool has_timer;
     struct turn *turns; /* all, by id */
-    size_t n_turns, n_due_turns;
+    size_t n_turns, n_held, n_due_turns;
     struct turn *to_read; /* in order */
     struct turn *held;    /* refused; tried again, oldest first */
     unsigned reads;       /* batches under way */
-    int64_t held_until_mono_ms;
+    int64_t tick_mono_ms; /* when the clocks are looked at, and held ones tried again */
+    int64_t held_log_mono_ms;
+    size_t n_held_unlogged; /* since then */
     struct ongoing_fires *ongoing;
     int64_t running;
     int64_t schedules; /* stored */
@@ -146,7 +152,7 @@ const struct schedule_door *scheduler_find_door(const struct scheduler *s, const
 struct turn *turn_begin(struct scheduler *s, int64_t id);
 void turn_go(struct turn *t);     /* what there is to do next */
 void turn_reread(struct turn *t); /* the row has changed; then goes on */
-/* Tries again in a while; why: for the log, the first time. */
+/* Tries again in a while. */
 void turn_hold(struct turn *t, const struct err *why);
 void turn_fail(struct turn *t, const struct err *err); /* the same, and those who wait for it are told */
 void turn_release_held(struct scheduler *s, size_t n);
@@ -194,6 +200,8 @@ void wish_tell(struct turn *t, struct wish *wish, const struct err *err, int64_t
 /* record.c */
 enum err_code record_read_schedule(const struct store_schedule *row, struct schedule_view *ret,
                                    struct err *err);
+/* What is known of a row that is not readable; it is never due. */
+struct schedule_view record_unreadable(const struct store_schedule *row);
 void schedule_view_clear(struct schedule_view *view);
 /* Expression and zone from their texts; without a zone it is the one of this process. */
 enum err_code record_read_cron(const struct schedule_spec *spec, struct trigger *ret, struct err *err);

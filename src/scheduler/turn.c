@@ -34,6 +34,24 @@ static void take_entry(struct turn *t)
     s->n_due_turns += t->was_due;
 }
 
+static void leave_place(struct turn *t)
+{
+    struct scheduler *s = t->scheduler;
+    if (t->place == TURN_HELD) {
+        DL_DELETE(s->held, t);
+        s->n_held--;
+    } else if (t->place == TURN_WAITS_FOR_READ) {
+        DL_DELETE(s->to_read, t);
+    }
+    t->place = TURN_BUSY;
+}
+
+static void wait_for_read(struct turn *t)
+{
+    t->place = TURN_WAITS_FOR_READ;
+    DL_APPEND(t->scheduler->to_read, t);
+}
+
 struct turn *turn_begin(struct scheduler *s, int64_t id)
 {
     struct turn *t = NULL;
@@ -42,26 +60,15 @@ struct turn *turn_begin(struct scheduler *s, int64_t id)
         t->scheduler = s;
         t->id = id;
         t->at_once_ms = TRIGGER_NEVER;
-        t->place = TURN_WAITS_FOR_READ;
         HASH_ADD(hh, s->turns, id, sizeof t->id, t);
         s->n_turns++;
         take_entry(t);
-        DL_APPEND(s->to_read, t);
+        wait_for_read(t);
     } else if (t != NULL && t->place == TURN_HELD) {
-        DL_DELETE(s->held, t);
-        t->place = TURN_WAITS_FOR_READ;
-        DL_APPEND(s->to_read, t);
+        leave_place(t);
+        wait_for_read(t);
     }
     return t;
-}
-
-static void leave_place(struct turn *t)
-{
-    if (t->place == TURN_HELD)
-        DL_DELETE(t->scheduler->held, t);
-    else if (t->place == TURN_WAITS_FOR_READ)
-        DL_DELETE(t->scheduler->to_read, t);
-    t->place = TURN_BUSY;
 }
 
 static void drop_view(struct turn *t)
@@ -69,6 +76,7 @@ static void drop_view(struct turn *t)
     if (t->has_view)
         schedule_view_clear(&t->view);
     t->has_view = false;
+    mem_freep(&t->unreadable);
 }
 
 void turn_forget_due(struct turn *t)
@@ -151,8 +159,10 @@ static bool on_row(const struct store_schedule *row, void *arg)
     r->id = row->id;
     r->view = (struct schedule_view){0};
     r->rc = record_read_schedule(row, &r->view, &err);
-    if (r->rc != ERR_OK)
+    if (r->rc != ERR_OK) {
         (void)snprintf(r->why, sizeof r->why, "%.190s", err.msg);
+        r->view = record_unreadable(row);
+    }
     return true;
 }
 
@@ -184,27 +194,33 @@ static void on_gone(struct turn *t)
     give_up(t, &err);
 }
 
-static void on_unreadable(struct turn *t, const struct row_read *r)
-{
-    struct err err;
-    err_set(&err, r->rc, "schedule %lld: %s", (long long)t->id, r->why);
-    if (r->rc == ERR_NOMEM || r->rc == ERR_BUSY || r->rc == ERR_IO) {
-        turn_fail(t, &err);
-        return;
-    }
-    log_error("a stored schedule is not readable and does not fire", LOG_I("schedule", t->id),
-              LOG_S("why", r->why));
-    give_up(t, &err);
-}
-
 static void take_view(struct turn *t, struct row_read *r)
 {
     t->view = r->view;
     r->view = (struct schedule_view){0};
     t->has_view = true;
+    if (t->unreadable != NULL) {
+        turn_go(t);
+        return;
+    }
     if (t->is_anchored && t->anchor_next_ms == TRIGGER_NEVER)
         fire_complete_anchor(t);
     turn_go(t);
+}
+
+/* It does not fire, but the ends of its fires are written, and it can be replaced and removed. */
+static void on_unreadable(struct turn *t, struct row_read *r)
+{
+    struct err err;
+    bool is_short = r->rc == ERR_NOMEM || r->rc == ERR_BUSY || r->rc == ERR_IO;
+    err_set(&err, r->rc, "schedule %lld: %s", (long long)t->id, r->why);
+    if (is_short || mem_set_str(&t->unreadable, r->why) != 0) {
+        turn_fail(t, &err);
+        return;
+    }
+    log_error("a stored schedule is not readable and does not fire", LOG_I("schedule", t->id),
+              LOG_S("why", r->why));
+    take_view(t, r);
 }
 
 static void on_batch(const struct err *err, int64_t total, void *arg)
@@ -260,8 +276,7 @@ void turn_read_waiting(struct scheduler *s)
 void turn_reread(struct turn *t)
 {
     drop_view(t);
-    t->place = TURN_WAITS_FOR_READ;
-    DL_APPEND(t->scheduler->to_read, t);
+    wait_for_read(t);
     turn_read_waiting(t->scheduler);
 }
 
@@ -276,13 +291,26 @@ void turn_go(struct turn *t)
     turn_end(t);
 }
 
+/* One of them, when the queue is full: thousands may be held at the same time. */
+static void log_held(struct turn *t, const struct err *why)
+{
+    struct scheduler *s = t->scheduler;
+    int64_t now_ms = clock_mono_ms();
+    s->n_held_unlogged++;
+    if (now_ms < s->held_log_mono_ms)
+        return;
+    log_warn("schedules cannot go on now; trying again", LOG_I("schedules", (int64_t)s->n_held_unlogged),
+             LOG_I("schedule", t->id), LOG_S("why", why->msg));
+    s->held_log_mono_ms = now_ms + HELD_LOG_MS;
+    s->n_held_unlogged = 0;
+}
+
 void turn_hold(struct turn *t, const struct err *why)
 {
     struct scheduler *s = t->scheduler;
     if (t->refusal == NULL)
-        log_warn("a schedule cannot go on now; trying again", LOG_I("schedule", t->id),
-                 LOG_S("why", why->msg));
-    (void)mem_set_str(&t->refusal, why->msg); /* the log has it */
+        log_held(t, why);
+    (void)mem_set_str(&t->refusal, why->msg); /* for the record of a miss, which does without */
     step_clear(&t->step);
     drop_view(t);
     leave_place(t);
@@ -291,6 +319,7 @@ void turn_hold(struct turn *t, const struct err *why)
         return;
     }
     t->place = TURN_HELD;
+    s->n_held++;
     DL_APPEND(s->held, t);
 }
 
@@ -299,8 +328,7 @@ void turn_release_held(struct scheduler *s, size_t n)
     while (n-- > 0 && s->held != NULL) {
         struct turn *t = s->held;
         leave_place(t);
-        t->place = TURN_WAITS_FOR_READ;
-        DL_APPEND(s->to_read, t);
+        wait_for_read(t);
     }
     turn_read_waiting(s);
 }

@@ -20,6 +20,15 @@ static void sql(const char *text)
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
+static struct answer replaced(int64_t id, struct schedule_spec *spec)
+{
+    struct answer a = {0};
+    scheduler_replace(here->scheduler, id, 0, spec, on_answer, &a);
+    await(is_true, &a.came, "another definition");
+    schedule_spec_clear(spec);
+    return a;
+}
+
 static void let_go(void)
 {
     fake_write(&here->fake, "go", "", 0600);
@@ -172,10 +181,7 @@ static void a_waiting_fire_that_is_refused_was_never_made(void **state)
     struct schedule_spec spec = spec_of("queueing", false, 0);
     spec.overlap = OVERLAP_QUEUE;
     assert_int_equal(strmap_set(&spec.submission.conf, "spark.driver.memory", "900g"), 0);
-    struct answer a = {0};
-    scheduler_replace(here->scheduler, id, 0, &spec, on_answer, &a);
-    await(is_true, &a.came, "another definition");
-    schedule_spec_clear(&spec);
+    assert_int_equal(replaced(id, &spec).err.code, ERR_OK);
     let_go();
     await_states(id, "succeeded, refused");
     assert_int_equal(history(id)->fires[1].actual_ms, 0);
@@ -210,15 +216,193 @@ static void the_refusal_of_an_old_definition_is_forgotten(void **state)
     make_each_second(&spec);
     spec.trigger.start_ms -= 600 * 1000;
     spec.trigger.misfire = MISFIRE_SKIP;
-    struct answer a = {0};
-    scheduler_replace(here->scheduler, id, 0, &spec, on_answer, &a);
-    await(is_true, &a.came, "another definition");
-    assert_int_equal(a.err.code, ERR_OK);
-    schedule_spec_clear(&spec);
+    assert_int_equal(replaced(id, &spec).err.code, ERR_OK);
     await_fires(id, 1);
     assert_int_equal(history(id)->fires[0].state, FIRE_MISSED);
     assert_non_null(strstr(history(id)->reasons[0], "(misfire: do_nothing)"));
     assert_null(strstr(history(id)->reasons[0], "refused"));
+    with_spark_again();
+}
+
+/* ---- rows that are not readable ---- */
+
+static void an_unreadable_schedule_gets_its_ends_written_and_a_new_definition(void **state)
+{
+    (void)state;
+    int64_t id = held_by_a_file("spoilt", OVERLAP_QUEUE);
+    run_now(id, NULL);
+    run_now(id, NULL);
+    sql("UPDATE schedule SET spec = '{\"nonsense\":1}'");
+    let_go();
+    await_states(id, "succeeded, waiting");
+    struct answer a = change(scheduler_pause, id);
+    assert_int_equal(a.err.code, ERR_INVALID);
+    assert_non_null(strstr(a.err.msg, "schedule "));
+    assert_int_equal(run_now(id, NULL).err.code, ERR_INVALID);
+    struct schedule_spec spec = spec_of("mended", false, 0);
+    assert_int_equal(replaced(id, &spec).err.code, ERR_OK);
+    await_states(id, "succeeded, succeeded");
+    assert_string_equal(see(id).name, "mended");
+    assert_int_equal(scheduler_summary(here->scheduler).active, 1);
+}
+
+static void an_unreadable_schedule_can_be_removed(void **state)
+{
+    (void)state;
+    struct schedule_spec spec = spec_of("spoilt", false, 0);
+    int64_t id = created(&spec);
+    sql("UPDATE schedule SET progress = 'x', state = 'odd'");
+    world_restart();
+    assert_int_equal(change(scheduler_remove, id).err.code, ERR_OK);
+    assert_int_equal(scheduler_summary(here->scheduler).schedules, 0);
+    spec = spec_of("spoilt", false, 0); /* its name is free again */
+    (void)created(&spec);
+}
+
+/* ---- those that are held ---- */
+
+static struct {
+    bool is_full;
+    unsigned n_run;
+} tasks;
+
+static void run_task(void *arg, const struct schedule_view *schedule, const struct fire_view *fire)
+{
+    (void)arg;
+    tasks.n_run++;
+    scheduler_end_fire(here->scheduler, schedule->id, fire->number, FIRE_SUCCEEDED, -1, NULL);
+}
+
+static bool is_full(void *arg)
+{
+    (void)arg;
+    return tasks.is_full;
+}
+
+static const struct schedule_door task_door = {.name = "tasks", .run = run_task, .is_full = is_full};
+
+static void open_task_door(bool full)
+{
+    tasks.is_full = full;
+    tasks.n_run = 0;
+    here->doors[0] = &task_door;
+    scheduler_add_door(here->scheduler, &task_door);
+}
+
+static bool has_run(void *arg)
+{
+    return tasks.n_run >= *(unsigned *)arg;
+}
+
+static int64_t task_each_second(void)
+{
+    struct schedule_spec spec = spec_of("task", false, 0);
+    make_each_second(&spec);
+    spec.door = mem_strdup("tasks");
+    return created(&spec);
+}
+
+static void held_ones_are_tried_again_however_busy_the_server_is(void **state)
+{
+    (void)state;
+    open_task_door(true);
+    struct schedule_spec spec = spec_of("other", false, 0);
+    int64_t other = created(&spec);
+    spec = spec_of("held", false, 0);
+    spec.door = mem_strdup("tasks");
+    spec.trigger.start_ms = clock_wall_ms();
+    (void)created(&spec);
+    turn_for(100);
+    tasks.is_full = false;
+    for (int i = 0; i < 50 && tasks.n_run == 0; i++) {
+        assert_int_equal(change(i % 2 == 0 ? scheduler_pause : scheduler_resume, other).err.code, ERR_OK);
+        turn_for(200);
+    }
+    assert_int_equal(tasks.n_run, 1);
+}
+
+enum { CROWD = 16500 }; /* more than may have their turn at the same time */
+
+static void on_one_of_many(const struct err *err, int64_t id, void *arg)
+{
+    (void)id;
+    assert_int_equal(err->code, ERR_OK);
+    ++*(unsigned *)arg;
+}
+
+static bool is_crowd(void *arg)
+{
+    return *(unsigned *)arg == CROWD;
+}
+
+static void create_crowd(int64_t at_ms)
+{
+    unsigned n = 0;
+    for (int i = 0; i < CROWD; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "one-%d", i);
+        struct schedule_spec spec = spec_of(name, false, 0);
+        spec.trigger.start_ms = at_ms;
+        scheduler_create(here->scheduler, &spec, false, on_one_of_many, &n);
+        schedule_spec_clear(&spec);
+    }
+    await(is_crowd, &n, "many schedules");
+}
+
+static void held_ones_do_not_keep_others_from_their_turn(void **state)
+{
+    (void)state;
+    without_spark();
+    here->settings.schedule.misfire_threshold_ms = 3600 * 1000;
+    open_task_door(false);
+    create_crowd(clock_wall_ms());
+    turn_for(2000);
+    (void)task_each_second();
+    unsigned n = tasks.n_run + 3;
+    await(has_run, &n, "a task beside those that are held");
+    with_spark_again();
+}
+
+/* Counts a word of what the log gets while `act` runs. */
+static unsigned logged(const char *word, void (*act)(void))
+{
+    char path[NAME_ROOM];
+    char text[64 * 1024];
+    (void)snprintf(path, sizeof path, "%s", in_folder("log"));
+    FILE *file = fopen(path, "w+");
+    assert_non_null(file);
+    int was = dup(STDERR_FILENO);
+    assert_true(was >= 0 && dup2(fileno(file), STDERR_FILENO) >= 0);
+    act();
+    assert_true(dup2(was, STDERR_FILENO) >= 0 && close(was) == 0);
+    rewind(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    assert_int_equal(fclose(file), 0);
+    unsigned n = 0;
+    for (const char *at = text; (at = strstr(at, word)) != NULL; at += strlen(word))
+        n++;
+    return n;
+}
+
+static void hold_some(void)
+{
+    log_set_level(LOG_WARN);
+    for (int i = 0; i < 5; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "held-%d", i);
+        struct schedule_spec spec = spec_of(name, false, 0);
+        spec.trigger.start_ms = clock_wall_ms();
+        await_fires(created(&spec), 2); /* records of misses */
+    }
+    log_set_level(LOG_ERROR);
+}
+
+static void the_log_tells_once_a_minute_of_those_that_are_held(void **state)
+{
+    (void)state;
+    without_spark();
+    here->settings.schedule.misfire_threshold_ms = 100;
+    assert_int_equal(logged("cannot go on now", hold_some), 1);
     with_spark_again();
 }
 
@@ -234,6 +418,11 @@ int main(int argc, char **argv)
         TEST(a_back_off_is_no_longer_than_the_longest_after_a_restart),
         TEST(a_waiting_fire_that_is_refused_was_never_made),
         TEST(the_refusal_of_an_old_definition_is_forgotten),
+        TEST(an_unreadable_schedule_gets_its_ends_written_and_a_new_definition),
+        TEST(an_unreadable_schedule_can_be_removed),
+        TEST(held_ones_are_tried_again_however_busy_the_server_is),
+        TEST(held_ones_do_not_keep_others_from_their_turn),
+        TEST(the_log_tells_once_a_minute_of_those_that_are_held),
     };
     if (argc == 2)
         cmocka_set_test_filter(argv[1]);
