@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { PRIORITY = 5, ONE_SHOT_DAYS = 20 * 365 + 5 }; /* 20 years */
@@ -16,6 +17,15 @@ enum { PRIORITY = 5, ONE_SHOT_DAYS = 20 * 365 + 5 }; /* 20 years */
 static enum err_code no_memory(struct err *err)
 {
     return err_set(err, ERR_NOMEM, "out of memory");
+}
+
+/* What schedules can be called is narrower than what descriptors can hold. */
+static enum err_code check_name(const char *what, const char *text, struct err *err)
+{
+    size_t n = strlen(text);
+    if (n >= 1 && n <= SCHEDULE_NAME_MAX)
+        return ERR_OK;
+    return err_set(err, ERR_INVALID, "%s has %zu bytes; it must have 1 to %d", what, n, SCHEDULE_NAME_MAX);
 }
 
 /* ---- when ---- */
@@ -129,7 +139,11 @@ enum err_code job_spec_make(const struct provision *p, const struct descriptor *
         .overlap = OVERLAP_ALLOW,
         .trigger = {.misfire = MISFIRE_SMART, .end_ms = TRIGGER_NEVER},
     };
-    enum err_code rc = ERR_OK;
+    enum err_code rc = check_name("dataProduct.name", d->group, err);
+    if (rc == ERR_OK)
+        rc = check_name("jobName", data->name, err);
+    if (rc != ERR_OK)
+        return rc;
     spec.task = job_data_text(data);
     if (spec.task == NULL || mem_set_str(&spec.group, d->group) != 0 ||
         mem_set_str(&spec.name, data->name) != 0 || mem_set_str(&spec.owner, who->owner) != 0 ||

@@ -305,10 +305,12 @@ static bool was_submitted(const struct fire_view *fire)
     return false;
 }
 
+/* With a batch, the reason of one that did not succeed has the words of a program of hearth's own core. */
 static int status_of(const struct fire_view *fire)
 {
     int status = 0;
-    if (fire->reason != NULL && str_starts(fire->reason, status_prefix) &&
+    bool is_livys = fire->batch < 0 || fire->state == FIRE_SUCCEEDED;
+    if (is_livys && fire->reason != NULL && str_starts(fire->reason, status_prefix) &&
         sscanf(fire->reason + strlen(status_prefix), "%3d", &status) == 1)
         return status;
     return fire->batch >= 0 ? CREATED : 0; /* of hearth's own core */

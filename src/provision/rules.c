@@ -77,8 +77,8 @@ static bool is_memory(const char *text)
 static bool is_cron(const struct component *c)
 {
     struct cron cron;
-    return !c->has_schedule || (!str_starts(c->schedule.cron, "unix:") &&
-                                cron_parse(c->schedule.cron, &cron, NULL, NULL) == ERR_OK);
+    return !c->has_schedule ||
+           (!cron_is_unix(c->schedule.cron) && cron_parse(c->schedule.cron, &cron, NULL, NULL) == ERR_OK);
 }
 
 static bool are_dates(const struct component *c)

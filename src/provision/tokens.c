@@ -360,6 +360,27 @@ static void on_first_turn(uv_timer_t *timer)
     }
 }
 
+static void on_given_up(const struct err *err, int64_t id, bool replayed, void *arg)
+{
+    (void)id;
+    (void)replayed;
+    (void)arg;
+    if (err->code != ERR_OK)
+        log_warn("a stored operation that cannot be read stays", LOG_S("why", err->msg));
+}
+
+/* Nobody will ever do it: it goes with those that have ended. */
+static void give_up(struct tokens *t, const struct store_token *row, const struct err *why)
+{
+    struct store_token ended = *row;
+    log_error("a stored operation cannot be read", LOG_S("why", why->msg));
+    if (row->ended)
+        return;
+    ended.ended = true;
+    ended.changed_ms = clock_wall_ms();
+    store_put_token(t->provision->options.store, &ended, on_given_up, NULL);
+}
+
 static bool on_token(const struct store_token *row, void *arg)
 {
     struct tokens *t = arg;
@@ -375,7 +396,7 @@ static bool on_token(const struct store_token *row, void *arg)
     if (rc != ERR_OK) {
         token_free(token);
         if (rc != ERR_NOMEM)
-            log_error("a stored operation cannot be read", LOG_S("why", err.msg));
+            give_up(t, row, &err);
         return rc != ERR_NOMEM;
     }
     add(t, token);

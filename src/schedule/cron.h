@@ -74,6 +74,9 @@ struct cron_problem {
  * only. */
 enum err_code cron_parse(const char *text, struct cron *ret, struct cron_problem *problem, struct err *err);
 
+/* Whether the word for the five-field form stands in front, in whatever case. */
+bool cron_is_unix(const char *text);
+
 /* The first instant after `after_s` at which it fires; false when there is none to the end of CRON_YEAR_MAX.
  */
 bool cron_next(const struct cron *cron, const struct zone *zone, int64_t after_s, int64_t *ret_s);

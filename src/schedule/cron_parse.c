@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #define UNIX_WORD "UNIX:"
 #define FORMS                                                                                                \
@@ -309,18 +310,22 @@ static enum err_code report(const struct cron_problem *problem, struct err *err)
                    problem->reason, problem->allowed);
 }
 
+bool cron_is_unix(const char *text)
+{
+    return strncasecmp(text + strspn(text, " \t"), UNIX_WORD, strlen(UNIX_WORD)) == 0;
+}
+
 enum err_code cron_parse(const char *text, struct cron *ret, struct cron_problem *problem, struct err *err)
 {
     struct cron_parser p = {0};
     enum err_code rc = ERR_OK;
-    bool is_unix = false;
+    bool is_unix = cron_is_unix(text);
     if (strnlen(text, CRON_TEXT_MAX + 1) > CRON_TEXT_MAX) {
         (void)refuse_whole(&p, "Longer than 1024 bytes");
         rc = err_set(err, ERR_TOO_LARGE, "%s", p.problem.reason);
     } else {
         copy_in_capitals(text, p.text);
         char *start = p.text + strspn(p.text, " \t");
-        is_unix = str_starts(start, UNIX_WORD);
         if (!(is_unix ? read_unix(&p, start + strlen(UNIX_WORD)) : read_quartz(&p, start)))
             rc = report(&p.problem, err);
     }

@@ -297,3 +297,13 @@ def test_strange_names_work(utc):
         assert (job["group"], job["triggers"][0]["group"]) == (group, group)
         unprovision(utc, d)
         assert utc.get(job_path(group, d.job)).status_code == 404
+
+
+@pytest.mark.parametrize("group, job, words", [
+    ("", None, "dataProduct.name has 0 bytes; it must have 1 to 255"), ("g" * 256, None, "dataProduct.name has 256 bytes"),
+    ("orders", "l" * 256, "jobName has ")])
+def test_what_no_schedule_can_be_called_is_refused(utc, group, job, words):
+    d = Descriptor(job or "load", group=group, cron=NEVER)
+    assert errors(utc, d) == []
+    [message] = refused(utc, "provision", d)
+    assert message.startswith(words)

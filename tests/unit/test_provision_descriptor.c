@@ -327,6 +327,8 @@ static void each_rule_has_its_failures(void **state)
         {"numExecutors: 3", "numExecutors: '0'", "7"},
         {"0 30 2 * * ?", "30 2 * * *", "8"},
         {"0 30 2 * * ?", "'unix: 30 2 * * *'", "8"},
+        {"0 30 2 * * ?", "'UNIX:30 2 * * *'", "8"},
+        {"0 30 2 * * ?", "\" \\tUnix: 30 2 * * *\"", "8"},
         {"0 30 2 * * ?", "99 0 0 1 * ?", "8"},
         {"0 30 2 * * ?", "''", "8"},
         {"startDate: 2030-01-01T00:00:00Z", "startDate: tomorrow", "9"},

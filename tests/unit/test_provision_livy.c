@@ -355,6 +355,8 @@ static void the_last_submission_is_read_from_the_history(void **state)
     const struct fire_view none = {
         .state = FIRE_FAILED, .batch = -1, .actual_ms = AT, .reason = "no answer from Livy: refused"};
     const struct fire_view own = {.state = FIRE_RUNNING, .batch = 3, .actual_ms = AT};
+    const struct fire_view own_words = {
+        .state = FIRE_FAILED, .batch = 3, .actual_ms = AT, .reason = "HTTP 403 Forbidden"};
     const struct fire_view refused = {
         .state = FIRE_REFUSED, .batch = -1, .planned_ms = AT, .reason = "no Spark"};
 #define TIME "\"time\":\"1970-01-01T00:16:40Z\""
@@ -369,6 +371,9 @@ static void the_last_submission_is_read_from_the_history(void **state)
                 "{\"lastSubmission\":{" TIME ",\"status\":0,\"batchId\":null,"
                 "\"message\":\"no answer from Livy: refused\"}}");
     assert_last(&own, 1, "{\"lastSubmission\":{" TIME ",\"status\":201,\"batchId\":3,\"message\":null}}");
+    assert_last(&own_words, 1,
+                "{\"lastSubmission\":{" TIME ",\"status\":201,\"batchId\":3,"
+                "\"message\":\"HTTP 403 Forbidden\"}}");
     assert_last(&refused, 1,
                 "{\"lastSubmission\":{" TIME ",\"status\":0,\"batchId\":null,\"message\":\"no Spark\"}}");
 }

@@ -442,6 +442,7 @@ static void old_ones_are_forgotten(void **state)
     restart(r);
     assert_int_equal(ask_status(r, VALIDATE, (struct token_text){"old"}), 400);
     assert_string_equal(ask(&r->world, "SELECT count(*) FROM token WHERE token = 'old'"), "0");
+    assert_string_equal(ask(&r->world, "SELECT count(*) FROM token WHERE NOT ended"), "0");
 }
 
 /* As many as are kept at most, which have ended so long ago. */
