@@ -244,8 +244,16 @@ void scheduler_history(struct scheduler *s, int64_t id, int64_t before, size_t m
 
 /* ---- what is to come ---- */
 
+/* Schedules are read a slice at a time, so that others who ask have their turn in between. */
+enum { SLICE = 500 };
+
 /* The earliest `max` of all times: a heap with the latest of them on top. */
 struct coming {
+    struct scheduler *scheduler;
+    int64_t id;                /* -1: of all */
+    size_t n_rows, n_in_slice; /* looked at */
+    struct store_place behind; /* the last of them */
+    bool is_over;              /* those that follow are too late */
     struct upcoming *items;
     size_t n, cap, max;
     bool is_complete;
@@ -347,6 +355,9 @@ static bool see_coming(const struct store_schedule *row, void *arg)
     struct coming *c = arg;
     struct schedule_view view = {0};
     bool is_readable = false;
+    c->n_rows++;
+    c->n_in_slice++;
+    c->behind = (struct store_place){row->due_ms, row->priority, row->id};
     if (!read_view(row, &view, &is_readable)) {
         c->failed = ERR_NOMEM;
         return false;
@@ -354,14 +365,42 @@ static bool see_coming(const struct store_schedule *row, void *arg)
     if (!is_readable)
         return true;
     /* They come ascending by their next time: what is behind the latest kept one ends it. */
-    bool is_too_late = c->n == c->max && c->n > 0 && view.spec.trigger.next_ms > c->items[0].at_ms;
-    if (is_too_late)
+    c->is_over = c->n == c->max && c->n > 0 && view.spec.trigger.next_ms > c->items[0].at_ms;
+    if (c->is_over)
         c->is_complete = false;
     else
         add_times(c, &view);
     schedule_view_clear(&view);
-    return !is_too_late && c->failed == ERR_OK;
+    return !c->is_over && c->failed == ERR_OK;
 }
+
+/* A schedule that fired between two slices may have come twice. */
+static void drop_twins(struct coming *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        if (n > 0 && compare(&c->items[n - 1], &c->items[i]) == 0)
+            clear_item(&c->items[i]);
+        else
+            c->items[n++] = c->items[i];
+    }
+    c->n = n;
+}
+
+static void coming_end(struct coming *c, const struct err *err)
+{
+    bool good = err->code == ERR_OK;
+    if (c->n > 0)
+        qsort(c->items, c->n, sizeof *c->items, compare);
+    drop_twins(c);
+    c->done(err, good ? c->items : NULL, good ? c->n : 0, good && c->is_complete, c->arg);
+    for (size_t i = 0; i < c->n; i++)
+        clear_item(&c->items[i]);
+    mem_free(c->items);
+    mem_free(c);
+}
+
+static void read_coming(struct coming *c);
 
 static void on_coming(const struct err *err, int64_t total, void *arg)
 {
@@ -369,14 +408,34 @@ static void on_coming(const struct err *err, int64_t total, void *arg)
     struct err space = {0};
     (void)total;
     err = result_of(err, c->failed, &space);
-    bool good = err->code == ERR_OK;
-    if (good && c->n > 0)
-        qsort(c->items, c->n, sizeof *c->items, compare);
-    c->done(err, good ? c->items : NULL, good ? c->n : 0, good && c->is_complete, c->arg);
-    for (size_t i = 0; i < c->n; i++)
-        clear_item(&c->items[i]);
-    mem_free(c->items);
-    mem_free(c);
+    bool has_more = c->id < 0 && c->n_in_slice == SLICE && !c->is_over;
+    if (has_more && c->n_rows >= SCHEDULER_UPCOMING_ROWS) {
+        c->is_complete = false;
+        has_more = false;
+    }
+    if (err->code != ERR_OK || !has_more) {
+        coming_end(c, err);
+    } else if (c->scheduler->stopping) {
+        err_set(&space, ERR_BUSY, "the server stops");
+        coming_end(c, &space);
+    } else {
+        read_coming(c);
+    }
+}
+
+static void read_coming(struct coming *c)
+{
+    struct store_schedules which = {.after_id = -1, .max = -1};
+    c->n_in_slice = 0;
+    if (c->id >= 0) {
+        which.ids = &c->id;
+        which.n_ids = 1;
+    } else {
+        which.due_before_ms = c->to_ms > 1 ? c->to_ms : 1;
+        which.behind = c->behind;
+        which.max = SLICE;
+    }
+    store_read_schedules(c->scheduler->options.store, &which, see_coming, c, on_coming, c);
 }
 
 void scheduler_upcoming(struct scheduler *s, int64_t id, int64_t from_ms, int64_t to_ms, size_t max,
@@ -390,6 +449,8 @@ void scheduler_upcoming(struct scheduler *s, int64_t id, int64_t from_ms, int64_
         return;
     }
     *c = (struct coming){
+        .scheduler = s,
+        .id = id,
         .max = max < UPCOMING_MAX ? max : UPCOMING_MAX,
         .is_complete = true,
         .from_ms = from_ms > INT64_MIN ? from_ms : INT64_MIN + 1,
@@ -397,12 +458,5 @@ void scheduler_upcoming(struct scheduler *s, int64_t id, int64_t from_ms, int64_
         .done = done,
         .arg = arg,
     };
-    struct store_schedules which = {.after_id = -1, .max = -1};
-    if (id >= 0) {
-        which.ids = &id;
-        which.n_ids = 1;
-    } else {
-        which.due_before_ms = to_ms > 1 ? to_ms : 1;
-    }
-    store_read_schedules(s->options.store, &which, see_coming, c, on_coming, c);
+    read_coming(c);
 }

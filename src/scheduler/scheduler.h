@@ -198,7 +198,9 @@ void scheduler_history(struct scheduler *s, int64_t id, int64_t before, size_t m
                        void *arg);
 
 /* Fire times of one schedule (id >= 0) or of all active ones (-1) in [from, to), ascending, at most max;
- * `complete` is false when there are more. */
+ * `complete` is false when there are more. When there may be more since so many schedules, those whose next
+ * fire time comes first, were looked at, some may be missing in between, too. */
+enum { SCHEDULER_UPCOMING_ROWS = 50000 };
 struct upcoming {
     int64_t schedule;
     int64_t at_ms;

@@ -202,6 +202,8 @@ static enum err_code visit_ids(struct db *d, const struct store_schedules *which
 static void add_filters(const struct store_schedules *which, struct buf *text)
 {
     buf_str(text, which->due_before_ms > 0 ? "WHERE due_ms > 0 AND due_ms < ?4" : "WHERE 1");
+    if (which->due_before_ms > 0 && which->behind.due_ms > 0)
+        buf_str(text, " AND due_ms >= ?8 AND (due_ms > ?8 OR priority < ?9 OR (priority = ?9 AND id > ?10))");
     if (which->group != NULL)
         buf_str(text, " AND group_name = ?1");
     if (which->name != NULL)
@@ -269,6 +271,9 @@ static enum err_code prepare(struct db *d, const struct store_schedules *which, 
     db_bind_int(*ret, 5, which->after_id);
     db_bind_int(*ret, 6, which->max);
     db_bind_int(*ret, 7, which->from);
+    db_bind_int(*ret, 8, which->behind.due_ms);
+    db_bind_int(*ret, 9, which->behind.priority);
+    db_bind_int(*ret, 10, which->behind.id);
     return ERR_OK;
 }
 
@@ -306,10 +311,10 @@ static enum err_code count_matching(struct db *d, const struct store_schedules *
     return rc;
 }
 
-/* Whether the rows that came were all that match. */
+/* Whether the rows that came are all that are counted. */
 static bool saw_all(const struct store_schedules *which, const struct visit *v)
 {
-    if (which->ids != NULL)
+    if (which->ids != NULL || which->due_before_ms > 0)
         return true;
     bool from_start = which->from == 0 && (which->after_id < 0 || which->newest_first || !is_by_id(which));
     return from_start && !v->stopped && (which->max < 0 || v->rows < which->max);

@@ -251,8 +251,12 @@ struct store_schedules {
     /* Only those due before, ascending by due_ms, then priority, higher first, then id; after_id and by_name
      * are not looked at. 0: all. */
     int64_t due_before_ms;
+    struct store_place { /* and only those behind this place in that order; due_ms 0: from the start */
+        int64_t due_ms, priority, id;
+    } behind;
 };
-/* `total` counts those that match, whatever after_id, from and max, also when the visitor stopped. */
+/* `total` counts those that match, whatever after_id, from and max, also when the visitor stopped; with
+ * due_before_ms those that came. */
 void store_read_schedules(struct store *s, const struct store_schedules *which, store_schedule_visit *visit,
                           void *visit_arg, store_visited_cb *done, void *arg);
 /* Newest first, numbers below `before` (0: all); `total` is not told (0). */

@@ -406,6 +406,95 @@ static void the_log_tells_once_a_minute_of_those_that_are_held(void **state)
     with_spark_again();
 }
 
+/* ---- long looks ---- */
+
+/* Copies the schedule `id`, behind the server's back, until there are so many; all are due at one time. */
+static void multiply(int64_t id, int n)
+{
+    char text[1024];
+    (void)snprintf(text, sizeof text,
+                   "WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < %d) "
+                   "INSERT INTO schedule SELECT %" PRId64 " + i, version, group_name, name || '-' || i, "
+                   "owner, proxy_user, door, state, 1 + (i %% 3), due_ms, steady, fires, created_ms, "
+                   "changed_ms, progress, spec FROM c, schedule WHERE id = %" PRId64,
+                   n - 1, id, id);
+    sql(text);
+}
+
+struct look {
+    bool came, complete;
+    size_t n;
+    bool *other; /* another answer, and whether it was there before */
+    bool was_other_first;
+};
+
+static void on_coming(const struct err *err, const struct upcoming *times, size_t n, bool complete, void *arg)
+{
+    struct look *l = arg;
+    assert_int_equal(err->code, ERR_OK);
+    for (size_t i = 1; i < n; i++)
+        assert_true(times[i].schedule > times[i - 1].schedule); /* each once */
+    l->came = true;
+    l->n = n;
+    l->complete = complete;
+    l->was_other_first = l->other != NULL && *l->other;
+}
+
+static void fire_times_to_come_are_read_in_slices_of_all_schedules(void **state)
+{
+    (void)state;
+    struct schedule_spec spec = spec_of("one of many", false, 0);
+    int64_t at_ms = spec.trigger.start_ms;
+    multiply(created(&spec), 1700);
+    struct look l = {0};
+    scheduler_upcoming(here->scheduler, -1, at_ms, at_ms + 1, 5000, on_coming, &l);
+    await(is_true, &l.came, "fire times to come");
+    assert_int_equal(l.n, 1700);
+    assert_true(l.complete);
+    l = (struct look){0};
+    scheduler_upcoming(here->scheduler, -1, at_ms, at_ms + 1, 1100, on_coming, &l);
+    await(is_true, &l.came, "fire times to come");
+    assert_int_equal(l.n, 1100);
+    assert_false(l.complete);
+}
+
+static void a_long_look_has_an_end_and_lets_others_have_their_turn(void **state)
+{
+    (void)state;
+    struct schedule_spec spec = spec_of("one of many", false, 0);
+    int64_t at_ms = spec.trigger.start_ms;
+    multiply(created(&spec), SCHEDULER_UPCOMING_ROWS + 1000);
+    struct seen other = {0};
+    struct look l = {.other = &other.came};
+    scheduler_upcoming(here->scheduler, -1, at_ms + 1, at_ms + 1000, 10, on_coming, &l);
+    scheduler_find(here->scheduler, "default", "one of many", on_seen, &other);
+    await(is_true, &l.came, "fire times to come");
+    assert_true(l.was_other_first);
+    assert_int_equal(l.n, 0);
+    assert_false(l.complete);
+}
+
+static void on_stopped(const struct err *err, const struct upcoming *times, size_t n, bool complete,
+                       void *arg)
+{
+    (void)times;
+    assert_int_equal(n, 0);
+    assert_false(complete);
+    *(enum err_code *)arg = err->code;
+}
+
+static void a_stop_ends_a_long_look(void **state)
+{
+    (void)state;
+    struct schedule_spec spec = spec_of("one of many", false, 0);
+    int64_t at_ms = spec.trigger.start_ms;
+    multiply(created(&spec), 5000);
+    enum err_code code = ERR_OK;
+    scheduler_upcoming(here->scheduler, -1, at_ms + 1, at_ms + 1000, 10, on_stopped, &code);
+    world_restart();
+    assert_int_equal(code, ERR_BUSY);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 3 && strcmp(argv[1], "guard") == 0)
@@ -423,6 +512,9 @@ int main(int argc, char **argv)
         TEST(held_ones_are_tried_again_however_busy_the_server_is),
         TEST(held_ones_do_not_keep_others_from_their_turn),
         TEST(the_log_tells_once_a_minute_of_those_that_are_held),
+        TEST(fire_times_to_come_are_read_in_slices_of_all_schedules),
+        TEST(a_long_look_has_an_end_and_lets_others_have_their_turn),
+        TEST(a_stop_ends_a_long_look),
     };
     if (argc == 2)
         cmocka_set_test_filter(argv[1]);

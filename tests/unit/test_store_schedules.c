@@ -252,8 +252,22 @@ static void those_due_soon_come_in_the_order_of_firing(void **state)
     expect_schedules(w, (struct store_schedules){.after_id = 99, .max = -1, .due_before_ms = 900},
                      "2:a/also 4:b/mine 1:a/soon ", 3);
     expect_schedules(w, (struct store_schedules){.max = 1, .due_before_ms = 901, .group = "b"}, "4:b/mine ",
-                     2);
+                     1);
     expect_schedules(w, (struct store_schedules){.max = -1, .due_before_ms = 100}, "", 0);
+}
+
+static void those_due_soon_go_on_behind_any_of_them(void **state)
+{
+    struct world *w = *state;
+    fill(w);
+    struct store_schedules which = {.max = 2, .due_before_ms = 901, .behind = {100, 9, 2}};
+    expect_schedules(w, which, "4:b/mine 1:a/soon ", 2);
+    which.behind = (struct store_place){100, 9, 4};
+    expect_schedules(w, which, "1:a/soon 0:b/late ", 2);
+    which.behind = (struct store_place){100, 1, 1};
+    expect_schedules(w, which, "0:b/late ", 1);
+    which.behind = (struct store_place){900, 5, 0};
+    expect_schedules(w, which, "", 0);
 }
 
 static void a_visitor_that_has_enough_stops_the_read(void **state)
@@ -538,6 +552,7 @@ int main(void)
         TEST(lists_are_narrowed_by_group_name_and_door),
         TEST(given_ids_come_in_their_order_without_those_that_are_gone),
         TEST(those_due_soon_come_in_the_order_of_firing),
+        TEST(those_due_soon_go_on_behind_any_of_them),
         TEST(a_visitor_that_has_enough_stops_the_read),
         TEST(the_start_learns_what_is_due),
         TEST(long_lists_need_indexes_alone),
