@@ -238,8 +238,13 @@ void json_in_map(struct json_in *in, const char *name, struct strmap *ret)
         fail(in, name, "an object of strings", v);
         return;
     }
+    if (json_object_size(v) > JSON_MAP_MAX) {
+        fail(in, name, "an object of at most 10000 strings", v);
+        return;
+    }
     const char *key;
     json_t *item;
+    bool was_empty = ret->n == 0; /* then none comes twice */
     json_object_foreach(v, key, item)
     {
         if (json_is_null(item))
@@ -252,7 +257,7 @@ void json_in_map(struct json_in *in, const char *name, struct strmap *ret)
             fail(in, element, "a string", item);
             return;
         }
-        if (text == NULL || strmap_set(ret, key, text) != 0) {
+        if (text == NULL || (was_empty ? strmap_add : strmap_set)(ret, key, text) != 0) {
             fail_memory(in);
             return;
         }

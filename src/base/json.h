@@ -50,6 +50,7 @@ void json_in_int(struct json_in *in, const char *name, int64_t min, int64_t max,
                  int64_t *ret); /* also digits in quotes */
 void json_in_bool(struct json_in *in, const char *name, bool *ret);
 void json_in_list(struct json_in *in, const char *name, struct strlist *ret);
+enum { JSON_MAP_MAX = 10000 };                                              /* entries */
 void json_in_map(struct json_in *in, const char *name, struct strmap *ret); /* null values left out */
 /* The raw value, borrowed from the object; NULL when absent or null. */
 json_t *json_in_value(struct json_in *in, const char *name);

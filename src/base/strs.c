@@ -112,8 +112,7 @@ static struct strmap_entry *map_find(const struct strmap *m, const char *key)
     return NULL;
 }
 
-/* A key that is not there yet. */
-static int map_append(struct strmap *m, const char *key, const char *value)
+int strmap_add(struct strmap *m, const char *key, const char *value)
 {
     if (m->n == m->cap) {
         size_t cap = m->cap == 0 ? 8 : m->cap * 2;
@@ -136,7 +135,7 @@ static int map_append(struct strmap *m, const char *key, const char *value)
 int strmap_set(struct strmap *m, const char *key, const char *value)
 {
     struct strmap_entry *old = map_find(m, key);
-    return old != NULL ? mem_set_str(&old->value, value) : map_append(m, key, value);
+    return old != NULL ? mem_set_str(&old->value, value) : strmap_add(m, key, value);
 }
 
 const char *strmap_get(const struct strmap *m, const char *key)
@@ -161,7 +160,7 @@ int strmap_copy(struct strmap *to, const struct strmap *from)
 {
     struct strmap copy = {0};
     for (size_t i = 0; i < from->n; i++) {
-        if (map_append(&copy, from->items[i].key, from->items[i].value) != 0) {
+        if (strmap_add(&copy, from->items[i].key, from->items[i].value) != 0) {
             strmap_clear(&copy);
             return -1;
         }

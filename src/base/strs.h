@@ -42,7 +42,9 @@ struct strmap {
 
 void strmap_clear(struct strmap *m);
 int strmap_set(struct strmap *m, const char *key, const char *value); /* adds or replaces */
-const char *strmap_get(const struct strmap *m, const char *key);      /* NULL when absent */
+/* The same for a key that is known not to be there: it is not looked for. */
+int strmap_add(struct strmap *m, const char *key, const char *value);
+const char *strmap_get(const struct strmap *m, const char *key); /* NULL when absent */
 void strmap_remove(struct strmap *m, const char *key);
 int strmap_copy(struct strmap *to, const struct strmap *from); /* replaces what `to` held */
 

@@ -99,6 +99,14 @@ static enum err_code write_body(const struct create *o, const char *program, boo
 
 /* ---- making, replacing ---- */
 
+static enum err_code rest(struct client *c, const char *id, json_t **ret, struct err *err)
+{
+    json_decref(*ret);
+    *ret = NULL;
+    return client_ask(c, "POST", "/hearth/schedules/{id}/pause", id, ret, err);
+}
+
+/* With --paused it rests already when it gets the new definition, which so never fires. */
 static enum err_code put(const struct create *o, struct client *c, const char *program, json_t **ret,
                          struct err *err)
 {
@@ -108,16 +116,19 @@ static enum err_code put(const struct create *o, struct client *c, const char *p
     enum err_code rc = schedule_find_named(c, o->group != NULL ? o->group : "default", o->name, id, err);
     if (rc == ERR_OK)
         rc = write_body(o, program, false, &body, err);
+    if (rc == ERR_OK && o->paused)
+        rc = rest(c, id, ret, err);
     if (rc != ERR_OK)
-        return rc;
-    (void)snprintf(path, sizeof path, "/hearth/schedules/%s", id);
-    const struct client_request request = {.method = "PUT", .path = path, .body = buf_cstr(&body)};
-    rc = client_call(c, &request, ret, err);
-    if (rc != ERR_OK || !o->paused)
         return rc;
     json_decref(*ret);
     *ret = NULL;
-    return client_ask(c, "POST", "/hearth/schedules/{id}/pause", id, ret, err);
+    (void)snprintf(path, sizeof path, "/hearth/schedules/%s", id);
+    const struct client_request request = {.method = "PUT", .path = path, .body = buf_cstr(&body)};
+    rc = client_call(c, &request, ret, err);
+    if (rc != ERR_OK || !o->paused || str_same(answer_text(*ret, "state", ""), "paused"))
+        return rc;
+    rc = rest(c, id, ret, err); /* it was complete */
+    return rc == ERR_OK ? rc : err_wrap(err, "it has the new definition, and is not paused");
 }
 
 /* With --replace the one that has the name, if there is one, is given the new definition. */

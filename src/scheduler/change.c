@@ -208,7 +208,8 @@ static void write_row(struct turn *t, const struct schedule_spec *spec, enum sch
     row.id = t->id;
     row.version = t->view.version;
     row.created_ms = t->view.created_ms;
-    row.changed_ms = clock_wall_ms();
+    int64_t now_ms = clock_wall_ms();
+    row.changed_ms = now_ms > t->view.changed_ms ? now_ms : t->view.changed_ms + 1;
     store_update_schedule(t->scheduler->options.store, &row, on_changed, t);
 }
 

@@ -107,9 +107,10 @@ struct schedule_view {
     int64_t id;
     int64_t version; /* grows with every change and every fire */
     enum schedule_state state;
-    struct schedule_spec spec;      /* its trigger tells next and previous fire time */
-    int64_t created_ms, changed_ms; /* wall time */
-    int64_t fires;                  /* recorded so far: the number of the last one */
+    struct schedule_spec spec; /* its trigger tells next and previous fire time */
+    int64_t created_ms;        /* wall time */
+    int64_t changed_ms;        /* wall time; grows with every change, and not by fires */
+    int64_t fires;             /* recorded so far: the number of the last one */
 };
 
 enum fire_cause { FIRE_TRIGGER, FIRE_MANUAL, FIRE_RETRY, FIRE_CAUSES };

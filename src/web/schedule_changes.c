@@ -43,7 +43,7 @@ static enum err_code complete(const struct asking *a, struct schedule_request *w
     return ERR_OK;
 }
 
-/* Into a->version: 0 when any version will do. */
+/* Into a->if_match: 0 when any definition will do. */
 static enum err_code read_if_match(struct asking *a, struct err *err)
 {
     const char *text = http_header(a->request, "If-Match");
@@ -52,7 +52,7 @@ static enum err_code read_if_match(struct asking *a, struct err *err)
     size_t n = strlen(text);
     bool quoted = n > 2 && text[0] == '"' && text[n - 1] == '"';
     cleanup(mem_freep) char *number = quoted ? mem_strndup(text + 1, n - 2) : NULL;
-    if (number != NULL && parse_i64(number, 1, INT64_MAX, &a->version, err) == ERR_OK)
+    if (number != NULL && parse_i64(number, 1, INT64_MAX, &a->if_match, err) == ERR_OK)
         return ERR_OK;
     return err_set(err, ERR_INVALID, "If-Match is '%.80s'; it must be the ETag of an answer, such as \"7\"",
                    text);
@@ -103,12 +103,8 @@ static void on_replaced(const struct err *err, int64_t id, void *arg)
     if (err->code == ERR_CONFLICT && id >= 0 && id != a->id) {
         reply_taken(a, id);
         asking_free(a);
-    } else if (err->code == ERR_CONFLICT && a->version == 0 && a->looks < LOOKS_MAX) {
+    } else if (err->code == ERR_CONFLICT && a->looks < LOOKS_MAX) {
         asking_find(a); /* what is there now is judged anew */
-    } else if (err->code == ERR_CONFLICT && a->version != 0) {
-        web_reply_msg(a->request, 412, "schedule %" PRId64 " has another version by now than %" PRId64, a->id,
-                      a->version);
-        asking_free(a);
     } else if (err->code != ERR_OK) {
         asking_fail(a, err);
     } else {
@@ -126,13 +122,12 @@ static void replace(struct asking *a, const struct schedule_view *schedule)
         (void)err_set(&err, ERR_CONFLICT,
                       "schedule %" PRId64 " was made by another door (%s), which replaces it", a->id,
                       schedule->spec.door);
-    else if (read_if_match(a, &err) == ERR_OK && read_body(a, false, &wanted, &err) == ERR_OK)
+    else if (read_body(a, false, &wanted, &err) == ERR_OK)
         (void)complete(a, &wanted, schedule->spec.owner, &err);
     if (err.code != ERR_OK)
         asking_fail(a, &err);
     else /* the very version of which it is known that this user may change it */
-        scheduler_replace(a->door->options.scheduler, a->id, a->version != 0 ? a->version : schedule->version,
-                          &wanted.spec, on_replaced, a);
+        scheduler_replace(a->door->options.scheduler, a->id, schedule->version, &wanted.spec, on_replaced, a);
 }
 
 /* ---- the rest ---- */
@@ -196,12 +191,16 @@ static void run_it(struct asking *a, const struct schedule_view *schedule)
 
 static void change(struct schedules *d, struct http_request *r, asking_found *found)
 {
+    struct err err = {0};
     struct asking *a = asking_new(d, r);
     if (a == NULL)
         return;
     a->to_modify = true;
     a->found = found;
-    asking_find(a);
+    if (read_if_match(a, &err) == ERR_OK)
+        asking_find(a);
+    else
+        asking_fail(a, &err);
 }
 
 void schedule_replace(struct http_request *r, void *door)

@@ -70,6 +70,13 @@ static void refuse_change(struct asking *a)
     asking_free(a);
 }
 
+static void refuse_other(struct asking *a)
+{
+    web_reply_msg(a->request, 412, "schedule %" PRId64 " was changed since the answer that If-Match tells of",
+                  a->id);
+    asking_free(a);
+}
+
 static void on_got(const struct err *err, const struct schedule_view *schedule, void *arg)
 {
     struct asking *a = arg;
@@ -82,6 +89,8 @@ static void on_got(const struct err *err, const struct schedule_view *schedule, 
     a->viewable = door_may_view_owned(door, a->user, spec->owner, spec->proxy_user);
     if (a->to_modify && !door_may_modify_owned(door, a->user, spec->owner, spec->proxy_user))
         refuse_change(a);
+    else if (a->to_modify && a->if_match != 0 && a->if_match != schedule->changed_ms)
+        refuse_other(a);
     else
         a->found(a, schedule);
 }
@@ -113,8 +122,8 @@ static void find(struct schedules *d, struct http_request *r, asking_found *foun
 static void add_headers(const struct asking *a, struct http_answer *answer)
 {
     char text[256];
-    (void)snprintf(text, sizeof text, "\"%" PRId64 "\"", a->version);
-    (void)http_answer_header(answer, "ETag", text); /* the body has it, too */
+    (void)snprintf(text, sizeof text, "\"%" PRId64 "\"", a->changed_ms);
+    (void)http_answer_header(answer, "ETag", text);
     if (a->status != 201)
         return;
     (void)snprintf(text, sizeof text, "%s/hearth/schedules/%" PRId64,
@@ -143,7 +152,7 @@ static void on_last_fire(const struct err *err, const struct fire_view *fires, s
 
 static void show(struct asking *a, const struct schedule_view *schedule)
 {
-    a->version = schedule->version;
+    a->changed_ms = schedule->changed_ms;
     json_out_object(&a->out, NULL);
     view_schedule(&a->out, schedule, a->viewable);
     scheduler_history(a->door->options.scheduler, a->id, 0, 1, on_last_fire, a);

@@ -46,10 +46,11 @@ struct asking {
     /* Called with the schedule of the path; takes over the asking. */
     asking_found *found;
     int64_t id;
-    bool viewable;   /* this user may see what it runs */
-    int status;      /* of an answer that shows the schedule */
-    int64_t version; /* that it shows; before that, the one that If-Match demands, or 0 */
-    int looks;       /* at what is there, before it is replaced */
+    bool viewable;                        /* this user may see what it runs */
+    int status;                           /* of an answer that shows the schedule */
+    int64_t changed_ms;                   /* of what it shows: its ETag */
+    int64_t if_match;                     /* the changed_ms that a change demands, or 0 */
+    int looks;                            /* at what is there, before it is replaced */
     int64_t before, from_ms, to_ms, size; /* what the query said */
     struct buf body;
     struct json_out out;

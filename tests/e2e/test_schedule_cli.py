@@ -78,6 +78,14 @@ def test_replace_makes_it_or_changes_it(shared):
     assert get(shared, first)["state"] == "paused"
 
 
+def test_what_is_replaced_and_paused_does_not_fire(shared):
+    made = create(shared, "at rest", *HOURLY, FAKE, "exit", "0")
+    assert create(shared, "--replace", "at rest", "--paused", "--at", "2020-01-01T00:00:00Z", FAKE, "exit", "1") == made
+    assert (get(shared, made)["state"], history(shared, made)) == ("paused", [])
+    schedule(shared, "resume", str(made))
+    assert wait_fires(shared, made, 1)
+
+
 @pytest.mark.parametrize("words, code, said", [
     ((), 2, "what is it called?"),
     (("n",), 2, "which application?"),

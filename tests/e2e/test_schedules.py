@@ -26,6 +26,10 @@ def put(server, schedule_id, definition, **headers):
     return server.request("PUT", f"/hearth/schedules/{schedule_id}", json=definition, headers=headers)
 
 
+def server_etag(server, schedule_id):
+    return server.get(f"/hearth/schedules/{schedule_id}").headers["ETag"]
+
+
 # -- making and looking ----------------------------------------------------------------------------
 
 
@@ -37,7 +41,7 @@ def test_a_new_schedule_is_told_whole(shared):
     made = answer.json()
     assert answer.status_code == 201
     assert answer.headers["Location"] == f"/hearth/schedules/{made['id']}"
-    assert answer.headers["ETag"] == f'"{made["version"]}"'
+    assert answer.headers["ETag"] == server_etag(shared, made["id"])
     told = {k: made[k] for k in ("name", "group", "state", "cron", "timeZone", "at", "every", "repeat", "end", "priority",
                                  "overlap", "jitter", "misfire", "retry", "fires", "lastFire", "description", "owner")}
     assert told == {
@@ -166,14 +170,38 @@ def test_a_complete_schedule_lives_again_with_another_definition_and_a_paused_on
 
 def test_if_match_finds_out_about_changes_of_others(shared):
     made = create(shared, "matched")
-    etag = f'"{made["version"]}"'
+    etag = server_etag(shared, made["id"])
     assert put(shared, made["id"], body("matched", priority=6), **{"If-Match": etag}).status_code == 200
-    assert "has another version by now" in message(
+    assert "was changed since" in message(
         put(shared, made["id"], body("matched", priority=7), **{"If-Match": etag}), 412)
     assert get(shared, made["id"])["priority"] == 6
     assert put(shared, made["id"], body("matched", priority=8), **{"If-Match": "*"}).status_code == 200
     for wrong in ("7", '"x"', '"', "", 'W/"1"'):
         assert "If-Match is " in message(put(shared, made["id"], body("matched"), **{"If-Match": wrong}), 400)
+
+
+def test_if_match_is_about_changes_and_not_about_fires(shared):
+    made = create(shared, "fires on")
+    etag = server_etag(shared, made["id"])
+    shared.post(f"/hearth/schedules/{made['id']}/run")
+    wait_fires(shared, made["id"], 1)
+    assert get(shared, made["id"])["version"] > made["version"]
+    answer = put(shared, made["id"], body("fires on", priority=6), **{"If-Match": etag})
+    assert answer.status_code == 200 and answer.headers["ETag"] != etag
+
+
+@pytest.mark.parametrize("method, tail", [("DELETE", ""), ("POST", "/pause"), ("POST", "/resume"), ("POST", "/run")])
+def test_if_match_counts_for_every_change(shared, method, tail):
+    made = create(shared, "guarded" + tail)
+    path = f"/hearth/schedules/{made['id']}"
+    etag = server_etag(shared, made["id"])
+    assert put(shared, made["id"], body("guarded" + tail, priority=6)).status_code == 200
+    before = get(shared, made["id"])
+    assert "was changed since" in message(shared.request(method, path + tail, headers={"If-Match": etag}), 412)
+    assert "If-Match is " in message(shared.request(method, path + tail, headers={"If-Match": "7"}), 400)
+    assert get(shared, made["id"]) == before
+    answer = shared.request(method, path + tail, headers={"If-Match": server_etag(shared, made["id"])})
+    assert answer.status_code in (200, 202, 204), answer.text
 
 
 def test_a_replacement_that_is_refused_changes_nothing(shared):

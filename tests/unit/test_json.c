@@ -140,6 +140,37 @@ static void fields_are_read_into_their_places(void **state)
     request_clear(&r);
 }
 
+static json_t *with_conf_of(int n)
+{
+    json_t *v = json_pack("{s:s,s:{}}", "file", "/a.py", "conf");
+    for (int i = 0; i < n; i++) {
+        char key[32];
+        (void)snprintf(key, sizeof key, "spark.%d", i);
+        (void)json_object_set_new(json_object_get(v, "conf"), key, json_integer(i));
+    }
+    return v;
+}
+
+/* Whoever works with a map looks for its keys one after the other. */
+static void a_map_has_a_limit(void **state)
+{
+    (void)state;
+    struct err err;
+    struct request fine = {0};
+    struct request over = {0};
+    json_t *v = with_conf_of(JSON_MAP_MAX);
+    assert_int_equal(read_request(&fine, v, &err), ERR_OK);
+    assert_int_equal(fine.conf.n, JSON_MAP_MAX);
+    assert_string_equal(strmap_get(&fine.conf, "spark.9999"), "9999");
+    json_decref(v);
+    v = with_conf_of(JSON_MAP_MAX + 1);
+    assert_int_equal(read_request(&over, v, &err), ERR_INVALID);
+    assert_non_null(strstr(err.msg, "\"conf\" must be an object of at most 10000 strings"));
+    json_decref(v);
+    request_clear(&fine);
+    request_clear(&over);
+}
+
 static void absent_and_null_fields_leave_things_as_they_were(void **state)
 {
     (void)state;
@@ -320,6 +351,7 @@ int main(void)
         TEST(brackets_in_strings_do_not_count_as_nesting),
         TEST(of_a_repeated_key_the_last_wins),
         TEST(fields_are_read_into_their_places),
+        TEST(a_map_has_a_limit),
         TEST(absent_and_null_fields_leave_things_as_they_were),
         TEST(a_field_of_the_wrong_kind_is_named),
         TEST(the_first_bad_field_is_the_one_told),
