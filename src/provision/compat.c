@@ -120,16 +120,23 @@ static enum err_code check_mode(const char *mode, struct err *err)
     return ERR_OK;
 }
 
+/* One of those that are required, and so are set. */
+static const char *value_of(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL ? value : "";
+}
+
 static enum err_code take_livy(struct config *c, struct settings *settings, struct err *err)
 {
     settings->provision.livy_required = !config_is_given(c, "provision.livy_url");
-    return take(c, "provision.livy_url", getenv("LIVY_URL"), "environment LIVY_URL", err);
+    return take(c, "provision.livy_url", value_of("LIVY_URL"), "environment LIVY_URL", err);
 }
 
 /* ":port" of WEBHDFS_PORT, or "". */
 static enum err_code namenode_port(char **ret, struct err *err)
 {
-    const char *text = getenv("WEBHDFS_PORT");
+    const char *text = value_of("WEBHDFS_PORT");
     int64_t port = 0;
     if (text[0] != '\0' && parse_i64(text, 1, PORT_MAX, &port, err) != ERR_OK)
         return err_wrap(err, "environment WEBHDFS_PORT");
@@ -139,7 +146,7 @@ static enum err_code namenode_port(char **ret, struct err *err)
 
 static enum err_code namenode_protocol(const char **ret, struct err *err)
 {
-    *ret = getenv("WEBHDFS_PROTOCOL");
+    *ret = value_of("WEBHDFS_PROTOCOL");
     if (*ret[0] != '\0' && strcasecmp(*ret, "http") != 0 && strcasecmp(*ret, "https") != 0)
         return err_set(err, ERR_INVALID, "environment WEBHDFS_PROTOCOL: '%.80s' is neither http nor https",
                        *ret);
@@ -156,7 +163,7 @@ static enum err_code take_namenodes(struct config *c, struct err *err)
         return err->code;
     cleanup(buf_clear) struct buf nodes = BUF(SCHEDULER_FILE_MAX);
     for (size_t i = 0; i < NAMENODES_MAX && protocol[0] != '\0'; i++) {
-        const char *host = getenv(hosts[i]);
+        const char *host = value_of(hosts[i]);
         if (host[strcspn(host, ":/, \t")] != '\0')
             return err_set(err, ERR_INVALID, "environment %s: '%.80s' is not the name of a host", hosts[i],
                            host);
@@ -171,7 +178,7 @@ static enum err_code take_namenodes(struct config *c, struct err *err)
 
 static enum err_code take_kerberos(struct config *c, struct err *err)
 {
-    bool wanted = strcmp(getenv("USE_KERBEROS_AUTH"), "true") == 0;
+    bool wanted = strcmp(value_of("USE_KERBEROS_AUTH"), "true") == 0;
     return take(c, "provision.kerberos", wanted ? "true" : "false", "environment USE_KERBEROS_AUTH", err);
 }
 
@@ -205,7 +212,7 @@ static enum err_code take_quartz(struct config *c, const char *path, const struc
 
 static enum err_code take_scheduler(struct config *c, struct err *err)
 {
-    const char *path = getenv(scheduler_variable);
+    const char *path = value_of(scheduler_variable);
     if (path[0] == '\0')
         return ERR_OK; /* Quartz's own defaults, which are hearth's too */
     struct strmap file = {0};

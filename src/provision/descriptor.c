@@ -235,7 +235,7 @@ static enum err_code read_component(struct component *c, const json_t *object, s
     read_text(&f, "description", NULL);
     read_text(&f, "version", NULL);
     const json_t *specific = required(&f, "specific", JSON_OBJECT, "a map");
-    if (f.code == ERR_OK && strcmp(kind, "workload") != 0)
+    if (f.code == ERR_OK && !str_same(kind, "workload"))
         fail(&f, "kind", "workload");
     return f.code == ERR_OK ? read_specific(c, specific, err) : f.code;
 }

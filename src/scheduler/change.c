@@ -12,7 +12,7 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { RETRY_LIMIT_MAX = 1000, PUT_TRIES = 3 };
+enum { RETRY_LIMIT_MAX = 1000 };
 #define RETRY_DELAY_MAX_MS (365LL * 24 * 3600 * 1000)
 
 /* ---- what may be asked for ---- */
@@ -338,85 +338,4 @@ void scheduler_create(struct scheduler *s, const struct schedule_spec *spec, boo
     if (scheduler_check(spec, &checked.trigger, &err) != ERR_OK ||
         insert(s, &checked, paused, done, arg, &err) != ERR_OK)
         done(&err, -1, arg);
-}
-
-/* ---- creating or replacing ---- */
-
-struct put {
-    struct scheduler *scheduler;
-    struct schedule_spec spec;
-    scheduler_cb *done;
-    void *arg;
-    unsigned tries;
-    int64_t found;
-};
-
-static void put_next(struct put *p, int64_t id);
-
-static void put_end(struct put *p, const struct err *err, int64_t id)
-{
-    scheduler_cb *done = p->done;
-    void *arg = p->arg;
-    schedule_spec_clear(&p->spec);
-    mem_free(p);
-    done(err, id, arg);
-}
-
-/* Between looking and writing somebody may have made or removed it. */
-static void on_put(const struct err *err, int64_t id, void *arg)
-{
-    struct put *p = arg;
-    bool is_there_now = err->code == ERR_CONFLICT && p->found < 0 && id >= 0;
-    bool is_gone_now = err->code == ERR_NOT_FOUND && p->found >= 0;
-    if ((is_there_now || is_gone_now) && ++p->tries < PUT_TRIES)
-        put_next(p, is_there_now ? id : -1);
-    else
-        put_end(p, err, id);
-}
-
-static void put_next(struct put *p, int64_t id)
-{
-    p->found = id;
-    if (id >= 0)
-        scheduler_replace(p->scheduler, id, 0, &p->spec, on_put, p);
-    else
-        scheduler_create(p->scheduler, &p->spec, false, on_put, p);
-}
-
-static bool see_id(const struct store_schedule *row, void *arg)
-{
-    struct put *p = arg;
-    p->found = row->id;
-    return false;
-}
-
-static void on_found(const struct err *err, int64_t total, void *arg)
-{
-    struct put *p = arg;
-    (void)total;
-    if (err->code != ERR_OK)
-        put_end(p, err, -1);
-    else
-        put_next(p, p->found);
-}
-
-void scheduler_put(struct scheduler *s, const struct schedule_spec *spec, scheduler_cb *done, void *arg)
-{
-    struct err err = {0};
-    struct trigger trigger;
-    struct put *p = NULL;
-    if (scheduler_check(spec, &trigger, &err) != ERR_OK ||
-        ((p = mem_calloc(1, sizeof *p)) == NULL && err_set(&err, ERR_NOMEM, "out of memory") != ERR_OK) ||
-        schedule_spec_copy(&p->spec, spec, &err) != ERR_OK) {
-        mem_free(p);
-        done(&err, -1, arg);
-        return;
-    }
-    p->scheduler = s;
-    p->done = done;
-    p->arg = arg;
-    p->found = -1;
-    const struct store_schedules which = {
-        .group = p->spec.group, .name = p->spec.name, .after_id = -1, .max = 1};
-    store_read_schedules(s->options.store, &which, see_id, p, on_found, p);
 }

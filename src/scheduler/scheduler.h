@@ -163,8 +163,6 @@ void scheduler_create(struct scheduler *s, const struct schedule_spec *spec, boo
  * that one (else ERR_CONFLICT); 0: whatever it is. A failure leaves the old one untouched. */
 void scheduler_replace(struct scheduler *s, int64_t id, int64_t version, const struct schedule_spec *spec,
                        scheduler_cb *done, void *arg);
-/* Creates it, or replaces the one of that group and name. */
-void scheduler_put(struct scheduler *s, const struct schedule_spec *spec, scheduler_cb *done, void *arg);
 void scheduler_pause(struct scheduler *s, int64_t id, scheduler_cb *done, void *arg); /* twice is fine */
 /* What was missed meanwhile is treated as a misfire. */
 void scheduler_resume(struct scheduler *s, int64_t id, scheduler_cb *done, void *arg); /* twice is fine */

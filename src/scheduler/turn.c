@@ -38,10 +38,10 @@ static void leave_place(struct turn *t)
 {
     struct scheduler *s = t->scheduler;
     if (t->place == TURN_HELD) {
-        DL_DELETE(s->held, t);
+        DL_DELETE(s->held, t); /* NOLINT: the last one's next alone is NULL */
         s->n_held--;
     } else if (t->place == TURN_WAITS_FOR_READ) {
-        DL_DELETE(s->to_read, t);
+        DL_DELETE(s->to_read, t); /* NOLINT: as above */
     }
     t->place = TURN_BUSY;
 }

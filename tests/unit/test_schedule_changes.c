@@ -129,27 +129,6 @@ static void a_replacement_that_is_not_valid_changes_nothing(void **state)
     schedule_spec_clear(&spec);
 }
 
-static struct answer put(const struct schedule_spec *spec)
-{
-    struct answer a = {0};
-    scheduler_put(here->scheduler, spec, on_answer, &a);
-    await(is_true, &a.came, "put");
-    return a;
-}
-
-static void put_creates_or_replaces(void **state)
-{
-    (void)state;
-    struct schedule_spec spec = spec_of("same", false, 0);
-    assert_int_equal(put(&spec).id, 0);
-    int64_t start_ms = spec.trigger.start_ms += 1000;
-    assert_int_equal(put(&spec).id, 0);
-    assert_int_equal(see(0).next_ms, start_ms);
-    change(scheduler_remove, 0);
-    assert_int_equal(put(&spec).id, 1);
-    schedule_spec_clear(&spec);
-}
-
 static void a_removed_one_is_gone_and_its_application_lives_on(void **state)
 {
     (void)state;
@@ -362,7 +341,7 @@ static void what_is_under_way_when_the_server_stops_is_told(void **state)
     struct answer answers[4] = {0};
     scheduler_pause(here->scheduler, id, on_answer, &answers[0]);
     scheduler_run_now(here->scheduler, id, "t", on_answer, &answers[1]);
-    scheduler_put(here->scheduler, &(struct schedule_spec){0}, on_answer, &answers[2]);
+    scheduler_replace(here->scheduler, id, 0, &(struct schedule_spec){0}, on_answer, &answers[2]);
     world_close();
     world_open();
     for (int i = 0; i < 3; i++)
