@@ -419,7 +419,6 @@ int main(int argc, char **argv)
         TEST(what_was_missed_while_paused_is_a_misfire),
         TEST(a_replaced_one_has_another_definition_and_its_history),
         TEST(a_replacement_that_is_not_valid_changes_nothing),
-        TEST(put_creates_or_replaces),
         TEST(a_removed_one_is_gone_and_its_application_lives_on),
         TEST(wishes_of_many_do_not_lose_races),
         TEST(only_so_many_fires_are_kept),
