@@ -268,10 +268,11 @@ void livy_post_run(void *arg, const struct schedule_view *schedule, const struct
     pump(l);
 }
 
-bool livy_post_is_full(void *arg)
+size_t livy_post_room(void *arg)
 {
     const struct provision *p = arg;
-    return p->livy_post->n_posted >= p->options.settings->provision.threads;
+    int64_t room = p->options.settings->provision.threads - p->livy_post->n_posted;
+    return room > 0 ? (size_t)room : 0;
 }
 
 bool livy_post_is_under_way(const struct livy_post *l, int64_t schedule, int64_t number)

@@ -40,7 +40,7 @@ static void add_door(struct provision *p)
         .name = provision_door_name,
         .prepare = prepare,
         .run = p->livy_post != NULL ? livy_post_run : NULL,
-        .is_full = livy_post_is_full,
+        .room = livy_post_room,
         .arg = p,
     };
     scheduler_add_door(p->options.scheduler, &door);

@@ -282,8 +282,8 @@ void livy_post_stop(struct livy_post *l); /* NULL is fine */
 void livy_post_free(struct livy_post *l); /* NULL is fine */
 /* schedule_door.run; arg is the struct provision. */
 void livy_post_run(void *arg, const struct schedule_view *schedule, const struct fire_view *fire);
-/* schedule_door.is_full; arg is the struct provision. */
-bool livy_post_is_full(void *arg);
+/* schedule_door.room; arg is the struct provision. */
+size_t livy_post_room(void *arg);
 /* True while the post of that fire is on its way; not while it waits for others. */
 bool livy_post_is_under_way(const struct livy_post *l, int64_t schedule, int64_t number);
 /* Member `lastSubmission` of a Job, from its fires, newest first. */

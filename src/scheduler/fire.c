@@ -27,6 +27,8 @@ void step_clear(struct step *step)
 {
     if (step->ongoing != NULL && !step->is_launch)
         ongoing_free(step->ongoing);
+    if (step->door != NULL)
+        step->door->n_starting--;
     mem_free(step->reason);
     *step = (struct step){0};
 }
@@ -379,6 +381,13 @@ static bool does_tasks(const struct turn *t)
     return door != NULL && door->run != NULL;
 }
 
+/* Until the door has it, the step knows of it only. */
+static void count_task(struct turn *t)
+{
+    t->step.door = scheduler_find_door_entry(t->scheduler, t->view.spec.door);
+    t->step.door->n_starting++;
+}
+
 /* ---- overlap ---- */
 
 static char *living_words(const struct turn *t, const struct ongoing *living)
@@ -443,6 +452,8 @@ static void begin_fire(struct turn *t)
         return;
     }
     note_fire(step->ongoing, &step->fire);
+    if (state == FIRE_RUNNING && does_tasks(t))
+        count_task(t);
     if (state == FIRE_WAITING || does_tasks(t))
         write_step(t);
     else
@@ -487,13 +498,12 @@ static void record_missed(struct turn *t, const struct missed *missed, int64_t n
 
 /* ---- the ways in ---- */
 
-static bool has_room(const struct turn *t, struct err *err)
+bool fire_has_room(const struct turn *t)
 {
-    const struct schedule_door *door = scheduler_find_door(t->scheduler, t->view.spec.door);
-    if (door == NULL || door->run == NULL || door->is_full == NULL || !door->is_full(door->arg))
+    const struct door_entry *entry = scheduler_find_door_entry(t->scheduler, t->view.spec.door);
+    if (entry == NULL || entry->door.run == NULL || entry->door.room == NULL)
         return true;
-    (void)err_set(err, ERR_BUSY, "others are under way, as many as may be at a time");
-    return false;
+    return entry->n_starting < entry->door.room(entry->door.arg);
 }
 
 bool fire_if_due(struct turn *t)
@@ -513,9 +523,8 @@ bool fire_if_due(struct turn *t)
         record_missed(t, &missed, now_ms);
         return true;
     }
-    struct err err;
-    if (!has_room(t, &err)) {
-        turn_hold(t, &err);
+    if (!fire_has_room(t)) {
+        turn_hold_for_room(t);
         return true;
     }
     t->step.fire.cause = FIRE_TRIGGER;
@@ -572,6 +581,7 @@ bool fire_launch(struct turn *t, struct ongoing *f)
         submit(t);
         return true;
     }
+    count_task(t);
     const struct store_fire row = record_fire(&t->step.fire);
     FAULT_POINT("schedule.before_step");
     store_update_fire(t->scheduler->options.store, &row, NULL, on_task_launched, t);

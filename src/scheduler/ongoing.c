@@ -407,7 +407,8 @@ bool ongoing_start_waiting(struct turn *t)
     DL_SEARCH_SCALAR(of->list, f, phase, ONGOING_READY);
     if (f == NULL || (t->view.spec.overlap != OVERLAP_ALLOW && ongoing_living(of) != NULL))
         return false;
-    return fire_launch(t, f);
+    t->wants_room = f->cause != FIRE_MANUAL && !fire_has_room(t);
+    return !t->wants_room && fire_launch(t, f);
 }
 
 /* ---- after a restart ---- */

@@ -155,15 +155,21 @@ void scheduler_add_door(struct scheduler *s, const struct schedule_door *door)
     LL_PREPEND(s->doors, entry);
 }
 
-const struct schedule_door *scheduler_find_door(const struct scheduler *s, const char *name)
+struct door_entry *scheduler_find_door_entry(const struct scheduler *s, const char *name)
 {
     struct door_entry *entry;
     LL_FOREACH(s->doors, entry)
     {
         if (name != NULL && strcmp(entry->door.name, name) == 0)
-            return &entry->door;
+            return entry;
     }
     return NULL;
+}
+
+const struct schedule_door *scheduler_find_door(const struct scheduler *s, const char *name)
+{
+    const struct door_entry *entry = scheduler_find_door_entry(s, name);
+    return entry != NULL ? &entry->door : NULL;
 }
 
 /* ---- looking ---- */

@@ -227,9 +227,9 @@ struct schedule_door {
     /* Does the task of a fire that is on disk already, in place of an application, and ends it by
      * scheduler_end_fire(). NULL: applications are made. */
     void (*run)(void *arg, const struct schedule_view *schedule, const struct fire_view *fire);
-    /* True while no further task should begin: what is due waits, until it counts as a misfire; what is asked
-     * for by hand does not. NULL: never. */
-    bool (*is_full)(void *arg);
+    /* How many further tasks may begin now: what is due beyond that waits until it counts as a misfire,
+     * further attempts wait longer; what is asked for by hand does not. NULL: any number. */
+    size_t (*room)(void *arg);
     void *arg;
 };
 /* Before scheduler_start(). A fire under way of a door that runs tasks itself becomes lost at the start. */

@@ -89,6 +89,7 @@ struct step {
     struct ongoing *ongoing; /* a new fire's, or the one that is launched */
     bool is_launch;          /* of a fire that waited */
     bool nameless;           /* the application's name was taken */
+    struct door_entry *door; /* it begins a task, which counts there until it runs; or NULL */
 };
 
 struct turn {
@@ -110,12 +111,14 @@ struct turn {
     struct wish *wishes;
     struct wish *wish;      /* is being fulfilled */
     struct ongoing *ending; /* its end is being written */
+    bool wants_room;        /* one that waited could start, but for its door */
     struct step step;
 };
 
 struct door_entry {
     struct door_entry *next;
     struct schedule_door door;
+    size_t n_starting; /* tasks that are on their way to it */
 };
 
 struct scheduler {
@@ -145,6 +148,7 @@ struct scheduler {
 /* scheduler.c */
 /* Sets the timer for what is due first, after taking what is due now. */
 void scheduler_pump(struct scheduler *s);
+struct door_entry *scheduler_find_door_entry(const struct scheduler *s, const char *name);    /* or NULL */
 const struct schedule_door *scheduler_find_door(const struct scheduler *s, const char *name); /* or NULL */
 
 /* turn.c */
@@ -154,6 +158,7 @@ void turn_go(struct turn *t);     /* what there is to do next */
 void turn_reread(struct turn *t); /* the row has changed; then goes on */
 /* Tries again in a while. */
 void turn_hold(struct turn *t, const struct err *why);
+void turn_hold_for_room(struct turn *t);               /* until the door has room */
 void turn_fail(struct turn *t, const struct err *err); /* the same, and those who wait for it are told */
 void turn_release_held(struct scheduler *s, size_t n);
 void turn_read_waiting(struct scheduler *s);
@@ -165,6 +170,7 @@ void turn_free(struct turn *t);
 bool fire_if_due(struct turn *t);
 bool fire_wish(struct turn *t, struct wish *wish);
 bool fire_launch(struct turn *t, struct ongoing *f); /* one that waited */
+bool fire_has_room(const struct turn *t);            /* its door takes a further task */
 /* When its next fire time is due: on the wall clock, jitter included. TRIGGER_NEVER: not at all. */
 int64_t fire_due_ms(const struct turn *t);
 /* Its anchor, read from the store without jitter, becomes the moment when it is due. */

@@ -286,9 +286,13 @@ void turn_go(struct turn *t)
 {
     if (t->scheduler->stopping)
         return; /* freed by the stop */
+    t->wants_room = false;
     if (ongoing_write_end(t) || change_if_wanted(t) || ongoing_start_waiting(t) || fire_if_due(t))
         return;
-    turn_end(t);
+    if (t->wants_room)
+        turn_hold_for_room(t);
+    else
+        turn_end(t);
 }
 
 /* One of them, when the queue is full: thousands may be held at the same time. */
@@ -305,11 +309,9 @@ static void log_held(struct turn *t, const struct err *why)
     s->n_held_unlogged = 0;
 }
 
-void turn_hold(struct turn *t, const struct err *why)
+static void hold(struct turn *t, const struct err *why)
 {
     struct scheduler *s = t->scheduler;
-    if (t->refusal == NULL)
-        log_held(t, why);
     (void)mem_set_str(&t->refusal, why->msg); /* for the record of a miss, which does without */
     step_clear(&t->step);
     drop_view(t);
@@ -321,6 +323,21 @@ void turn_hold(struct turn *t, const struct err *why)
     t->place = TURN_HELD;
     s->n_held++;
     DL_APPEND(s->held, t);
+}
+
+void turn_hold(struct turn *t, const struct err *why)
+{
+    if (t->refusal == NULL)
+        log_held(t, why);
+    hold(t, why);
+}
+
+/* Everyday work, which the log does not tell. */
+void turn_hold_for_room(struct turn *t)
+{
+    struct err err;
+    err_set(&err, ERR_BUSY, "others are under way, as many as may be at a time");
+    hold(t, &err);
 }
 
 void turn_release_held(struct scheduler *s, size_t n)

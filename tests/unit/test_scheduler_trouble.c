@@ -273,13 +273,13 @@ static void run_task(void *arg, const struct schedule_view *schedule, const stru
     scheduler_end_fire(here->scheduler, schedule->id, fire->number, FIRE_SUCCEEDED, -1, NULL);
 }
 
-static bool is_full(void *arg)
+static size_t room(void *arg)
 {
     (void)arg;
-    return tasks.is_full;
+    return tasks.is_full ? 0 : SIZE_MAX;
 }
 
-static const struct schedule_door task_door = {.name = "tasks", .run = run_task, .is_full = is_full};
+static const struct schedule_door task_door = {.name = "tasks", .run = run_task, .room = room};
 
 static void open_task_door(bool full)
 {
