@@ -10,8 +10,9 @@
  * Authentication is "simple" (the parameter user.name) or SPNEGO (Kerberos credentials of this process: its
  * ticket cache, or its client keytab, as KRB5CCNAME and KRB5_CLIENT_KTNAME say).
  *
- *     struct hdfs_options options = {.loop = loop, .nodes = {"http://nn0:9870", "http://nn1:9870"}, .user =
- * "etl"}; struct hdfs *h = hdfs_open(&options); hdfs_status(h, "/apps/load.jar", on_status, arg);
+ *     struct hdfs_options options = {.loop = loop, .nodes = {"http://nn0:9870"}, .user = "etl"};
+ *     struct hdfs *h = hdfs_open(&options);
+ *     hdfs_status(h, "/apps/load.jar", on_status, arg);
  *
  * Source: "WebHDFS REST API" of the Apache Hadoop documentation.
  *

@@ -39,6 +39,7 @@ struct http_call {
     struct buf answer;
     char *file; /* to send; NULL: none */
     int file_fd;
+    int64_t file_size;       /* bytes that are announced; it may grow while it is sent */
     int64_t file_left;       /* bytes that will still be read */
     struct err file_trouble; /* ERR_OK: none */
     CURLcode thread_result;

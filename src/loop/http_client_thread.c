@@ -55,10 +55,9 @@ static size_t on_read(char *into, size_t size, size_t n, void *arg)
 static int on_seek(void *arg, curl_off_t offset, int origin)
 {
     struct http_call *call = arg;
-    struct stat s;
-    if (origin != SEEK_SET || fstat(call->file_fd, &s) != 0 || lseek(call->file_fd, offset, SEEK_SET) < 0)
+    if (origin != SEEK_SET || offset > call->file_size || lseek(call->file_fd, offset, SEEK_SET) < 0)
         return CURL_SEEKFUNC_FAIL;
-    call->file_left = s.st_size - offset;
+    call->file_left = call->file_size - offset;
     return CURL_SEEKFUNC_OK;
 }
 
@@ -71,7 +70,7 @@ static bool open_file(struct http_call *call)
     else if (!S_ISREG(s.st_mode))
         (void)err_set(&call->file_trouble, ERR_INVALID, "%s: not a file", call->file);
     else
-        call->file_left = s.st_size;
+        call->file_left = call->file_size = s.st_size;
     return call->file_trouble.code == ERR_OK;
 }
 
@@ -81,7 +80,7 @@ static CURLcode send_file(struct http_call *call)
     if (!open_file(call))
         return CURLE_READ_ERROR;
     curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
-    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->file_left);
+    curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->file_size);
     curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
     curl_easy_setopt(easy, CURLOPT_READDATA, call);
     curl_easy_setopt(easy, CURLOPT_SEEKFUNCTION, on_seek);

@@ -7,8 +7,7 @@
  *   WEBHDFS_PORT, WEBHDFS_PROTOCOL            provision.namenodes
  *   USE_KERBEROS_AUTH                         provision.kerberos
  *   SCHEDULER_PROP: a Quartz properties file  provision.threads, schedule.misfire_threshold
- *   LOGIN_CONTEXT                             nothing: a JAAS entry says nothing to a program that is not
- * Java
+ *   LOGIN_CONTEXT                             nothing: a JAAS entry is for Java
  *
  * Without CLOUDERA_MODE none of them is looked at. A setting that was given as hearth's own (file, HEARTH_…,
  * --set) wins over what the variable says; so an empty provision.livy_url, given explicitly, runs the jobs

@@ -6,8 +6,8 @@
  * docs/provisioner.md tells calls, rules and differences.
  *
  * Lifetime   provision_open(), after scheduler_open() and before scheduler_start() .. provision_stop(),
- * before the HTTP server is closed .. provision_free() once the loop has run empty. Thread     loop thread
- * only.
+ *            before the HTTP server is closed .. provision_free() once the loop has run empty.
+ * Thread     loop thread only.
  */
 #ifndef HEARTH_PROVISION_PROVISION_H
 #define HEARTH_PROVISION_PROVISION_H

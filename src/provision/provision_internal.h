@@ -54,8 +54,8 @@ enum {
 };
 
 /* Scalars keep their type: plain 0.1 is a number, a plain timestamp and what is quoted are texts. An alias
- * stands for the very value of its anchor, which is never copied. ERR_INVALID with line and words; ERR_NOMEM.
- */
+ * stands for the very value of its anchor, which is never copied. ERR_INVALID with line and words; or
+ * ERR_NOMEM. */
 enum err_code yaml_to_json(const char *text, size_t len, json_t **ret, struct err *err);
 
 /* What a plain scalar without a tag is. NULL: out of memory, or it is no UTF-8. */
@@ -152,8 +152,7 @@ struct job_data {
 };
 void job_data_clear(struct job_data *d);
 
-/* Of a component, with every default filled in. `strict`: without its conf and its dependencies. ERR_NOMEM.
- */
+/* Of a component, with every default filled in. `strict`: without its conf and dependencies. ERR_NOMEM. */
 enum err_code job_data_make(const struct component *c, bool strict, struct job_data *ret, struct err *err);
 
 /* As JSON, which the schedule keeps as its task:

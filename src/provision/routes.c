@@ -135,13 +135,7 @@ static void health(struct http_request *r, void *arg)
 /* Addresses that look like this API's. */
 static bool not_found(struct http_request *r, void *arg)
 {
-    static const char *const begins[] = {"/v1/validate",
-                                         "/v1/provision",
-                                         "/v1/unprovision",
-                                         "/v1/updateacl",
-                                         "/v1/reverse-provisioning",
-                                         "/v1/scheduler",
-                                         "/v2"};
+    static const char *const begins[] = {"/v1/", "/v2"};
     (void)arg;
     for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
         if (str_starts(http_path(r), begins[i])) {

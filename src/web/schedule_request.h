@@ -2,8 +2,7 @@
  * The body of a schedule, as POST and PUT of /hearth/schedules take it: what runs, when, and what to do in
  * trouble.
  *
- *     {"name": "nightly", "cron": "0 0 2 * * ?", "timeZone": "Europe/Rome", "batch": {"file":
- * "/jobs/etl.py"}}
+ *     {"name": "nightly", "cron": "0 0 2 * * ?", "batch": {"file": "/jobs/etl.py"}}
  *
  * Every error names the field, its value, and what is allowed. What this server in particular allows a
  * program (paths, configuration) is checked afterwards by door_accept_program().

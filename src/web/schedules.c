@@ -16,6 +16,7 @@ enum {
     RANGE_MAX_DAYS = 366,
 };
 static const int64_t day_ms = 24 * 3600 * 1000;
+static const int64_t last_ms = 253402300799999; /* of the year 9999: what RFC 3339 can write */
 
 /* ---- a request, from its arrival to its answer ---- */
 
@@ -321,6 +322,8 @@ static bool read_range(struct asking *a, int64_t default_days)
     a->size = PAGE;
     bool good = web_query_instant(r, "from", &a->from_ms);
     a->to_ms = a->from_ms + day_ms * default_days;
+    if (a->to_ms > last_ms)
+        a->to_ms = last_ms;
     good = good && web_query_instant(r, "to", &a->to_ms) && web_query_int(r, "size", 1, PAGE_MAX, &a->size);
     if (good && (a->from_ms <= 0 || a->to_ms < a->from_ms || a->to_ms - a->from_ms > most_ms)) {
         web_reply_msg(

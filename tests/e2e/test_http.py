@@ -86,7 +86,7 @@ def test_an_unknown_resource_below_a_batch_is_404_with_an_empty_body(shared, bat
     assert answer.headers["Content-Type"] == JSON
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/batchesx", "/version/x", "/v1/nothing"])
+@pytest.mark.parametrize("path", ["/nothing", "/batchesx", "/version/x", "/v3/nothing"])
 def test_an_unknown_path_is_404_with_an_empty_body(shared, path):
     answer = shared.get(path)
     assert (answer.status_code, answer.content) == (404, b"")

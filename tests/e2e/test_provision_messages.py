@@ -49,6 +49,7 @@ def test_what_is_not_implemented_says_so(shared, method, path, body):
     "/v1/validate/x", "/v1/provision/x", "/v1/provision/x/state", "/v1/provision/x/status/y", "/v1/unprovision/x",
     "/v1/updateacl/x", "/v2/validate/x", "/v2/validate/x/y", "/v1/reverse-provisioning/x", "/v2/provision", "/v2/unprovision",
     "/v1/scheduler", "/v1/scheduler/x", "/v1/scheduler/jobs/group", "/v1/scheduler/triggers", "/v1/scheduler/jobs/g/n/x",
+    "/v1/nothing", "/v1/Validate", "/v2",
 ])
 def test_an_unknown_path_is_404(shared, path):
     for method in ("GET", "POST"):

@@ -349,6 +349,12 @@ def test_a_range_without_bounds_is_refused(shared, params):
         assert message(shared.get(f"/hearth/schedules{path}/upcoming", params=params), 400)
 
 
+def test_a_range_ends_with_the_year_9999(shared):
+    told = upcoming(shared, **{"from": "9999-12-31T00:00:01Z"})
+    assert told["to"] == "9999-12-31T23:59:59.999Z"
+    assert upcoming(shared, **{"from": "9999-12-31T00:00:01Z", "to": told["to"]})["to"] == told["to"]
+
+
 def test_upcoming_is_no_schedule(shared):
     answer = shared.request("PUT", "/hearth/schedules/upcoming", json=body("n"))
     assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD")
