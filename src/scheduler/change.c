@@ -264,7 +264,7 @@ static bool fulfil(struct turn *t, struct wish *wish)
 {
     if (!is_possible(t, wish)) {
         struct err err;
-        err_set(&err, ERR_INVALID, "schedule %" PRId64 ": %s", t->id, t->unreadable);
+        err_set(&err, ERR_INTERNAL, "schedule %" PRId64 " is not readable: %s", t->id, t->unreadable);
         wish_tell(t, wish, &err, -1);
         return false;
     }

@@ -18,8 +18,9 @@ enum { VIEWS_FIRST = 16, UPCOMING_MAX = 100000 };
 struct views {
     struct schedule_view *items;
     size_t n, cap;
-    enum err_code failed; /* ERR_NOMEM */
-    int64_t id;           /* of a single one */
+    enum err_code failed;  /* ERR_NOMEM */
+    int64_t id;            /* of a single one; -1: it is looked for by its name */
+    struct err unreadable; /* why the one of that id is */
     schedule_cb *one;
     schedules_cb *many;
     void *arg;
@@ -45,21 +46,35 @@ static bool views_grow(struct views *v)
 }
 
 /* False: memory is short. On a worker, as all that reads a row. */
-static bool read_view(const struct store_schedule *row, struct schedule_view *ret, bool *is_readable)
+static bool read_view(const struct store_schedule *row, struct schedule_view *ret, bool *is_readable,
+                      struct err *err)
 {
-    struct err err = {0};
-    enum err_code rc = record_read_schedule(row, ret, &err);
+    enum err_code rc = record_read_schedule(row, ret, err);
     *is_readable = rc == ERR_OK;
     if (rc != ERR_OK && rc != ERR_NOMEM)
-        log_error("a stored schedule is not readable", LOG_I("schedule", row->id), LOG_S("why", err.msg));
+        log_error("a stored schedule is not readable", LOG_I("schedule", row->id), LOG_S("why", err->msg));
     return rc != ERR_NOMEM;
+}
+
+/* Of one that is asked for by its id, what is known is told all the same. */
+static bool see_unreadable(struct views *v, const struct store_schedule *row, const struct err *why)
+{
+    if (v->one == NULL || v->id < 0)
+        return true;
+    if (record_unreadable(row, &v->items[v->n]) != ERR_OK)
+        return false;
+    err_set(&v->unreadable, ERR_INTERNAL, "schedule %" PRId64 " is not readable: %.400s", row->id, why->msg);
+    v->n++;
+    return true;
 }
 
 static bool see_view(const struct store_schedule *row, void *arg)
 {
     struct views *v = arg;
     bool is_readable = false;
-    if ((v->n == v->cap && !views_grow(v)) || !read_view(row, &v->items[v->n], &is_readable)) {
+    struct err err = {0};
+    if ((v->n == v->cap && !views_grow(v)) || !read_view(row, &v->items[v->n], &is_readable, &err) ||
+        (!is_readable && !see_unreadable(v, row, &err))) {
         v->failed = ERR_NOMEM;
         return false;
     }
@@ -89,7 +104,8 @@ static void on_one(const struct err *err, int64_t total, void *arg)
             err_set(&space, ERR_NOT_FOUND, "there is no schedule of that group and name");
         err = &space;
     }
-    v->one(err, err->code == ERR_OK ? &v->items[0] : NULL, v->arg);
+    bool is_there = err->code == ERR_OK;
+    v->one(is_there ? &v->unreadable : err, is_there ? &v->items[0] : NULL, v->arg);
     views_free(v);
 }
 
@@ -354,11 +370,12 @@ static bool see_coming(const struct store_schedule *row, void *arg)
 {
     struct coming *c = arg;
     struct schedule_view view = {0};
+    struct err err = {0};
     bool is_readable = false;
     c->n_rows++;
     c->n_in_slice++;
     c->behind = (struct store_place){row->due_ms, row->priority, row->id};
-    if (!read_view(row, &view, &is_readable)) {
+    if (!read_view(row, &view, &is_readable, &err)) {
         c->failed = ERR_NOMEM;
         return false;
     }

@@ -342,10 +342,10 @@ enum err_code record_read_schedule(const struct store_schedule *row, struct sche
     return rc;
 }
 
-struct schedule_view record_unreadable(const struct store_schedule *row)
+enum err_code record_unreadable(const struct store_schedule *row, struct schedule_view *ret)
 {
     int state = find_word(state_names, SCHEDULE_STATES, row->state);
-    struct schedule_view view = {
+    *ret = (struct schedule_view){
         .id = row->id,
         .version = row->version,
         .state = state >= 0 ? (enum schedule_state)state : SCHEDULE_ACTIVE,
@@ -353,8 +353,13 @@ struct schedule_view record_unreadable(const struct store_schedule *row)
         .changed_ms = row->changed_ms,
         .fires = row->fires,
     };
-    view.spec.trigger.next_ms = TRIGGER_NEVER;
-    return view;
+    ret->spec.trigger.next_ms = TRIGGER_NEVER;
+    if (mem_set_str(&ret->spec.owner, row->owner) == 0 &&
+        mem_set_str(&ret->spec.proxy_user, row->proxy_user) == 0 &&
+        mem_set_str(&ret->spec.door, row->door) == 0)
+        return ERR_OK;
+    schedule_view_clear(ret);
+    return ERR_NOMEM;
 }
 
 /* ---- fires ---- */

@@ -149,7 +149,7 @@ struct fire_view {
 
 /* ---- changing; each is on disk when done, which is not NULL, is called ---- */
 
-/* A stored schedule that is not readable can be replaced and removed; the others give ERR_INVALID. */
+/* A stored schedule that is not readable can be replaced and removed; the others give ERR_INTERNAL. */
 
 typedef void scheduler_cb(const struct err *err, int64_t id, void *arg);
 
@@ -174,6 +174,8 @@ void scheduler_run_now(struct scheduler *s, int64_t id, const char *token, sched
 
 /* ---- looking; callbacks come later, once ---- */
 
+/* `schedule` is NULL when there is an error, but for ERR_INTERNAL of scheduler_get(): a stored one that is
+ * not readable has its id, version, state, instants and fires, owner, proxy_user and door. */
 typedef void schedule_cb(const struct err *err, const struct schedule_view *schedule, void *arg);
 void scheduler_get(struct scheduler *s, int64_t id, schedule_cb *done, void *arg);
 void scheduler_find(struct scheduler *s, const char *group, const char *name, schedule_cb *done, void *arg);

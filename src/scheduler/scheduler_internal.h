@@ -101,8 +101,7 @@ struct turn {
     bool was_due; /* it came out of the timing */
     bool has_view;
     struct schedule_view view;
-    char *unreadable; /* why its row is: the view has its id, version, state, creation and fires only; or NULL
-                       */
+    char *unreadable; /* why its row is, and the view what is known all the same; or NULL */
     /* An interval's due time on the monotonic clock, and the fire time that it belongs to. */
     bool is_anchored;
     int64_t anchor_mono_ms, anchor_next_ms;
@@ -206,8 +205,8 @@ void wish_tell(struct turn *t, struct wish *wish, const struct err *err, int64_t
 /* record.c */
 enum err_code record_read_schedule(const struct store_schedule *row, struct schedule_view *ret,
                                    struct err *err);
-/* What is known of a row that is not readable; it is never due. */
-struct schedule_view record_unreadable(const struct store_schedule *row);
+/* What is known of a row that is not readable, whose it is among it; it is never due. ERR_NOMEM. */
+enum err_code record_unreadable(const struct store_schedule *row, struct schedule_view *ret);
 void schedule_view_clear(struct schedule_view *view);
 /* Expression and zone from their texts; without a zone it is the one of this process. */
 enum err_code record_read_cron(const struct schedule_spec *spec, struct trigger *ret, struct err *err);

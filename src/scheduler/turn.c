@@ -148,6 +148,11 @@ struct batch {
     struct row_read rows[READ_BATCH]; /* as they come: ids that are gone are left out */
 };
 
+static bool may_be_read_later(enum err_code rc)
+{
+    return rc == ERR_NOMEM || rc == ERR_BUSY || rc == ERR_IO;
+}
+
 /* On a worker. */
 static bool on_row(const struct store_schedule *row, void *arg)
 {
@@ -161,7 +166,8 @@ static bool on_row(const struct store_schedule *row, void *arg)
     r->rc = record_read_schedule(row, &r->view, &err);
     if (r->rc != ERR_OK) {
         (void)snprintf(r->why, sizeof r->why, "%.190s", err.msg);
-        r->view = record_unreadable(row);
+        if (!may_be_read_later(r->rc) && record_unreadable(row, &r->view) != ERR_OK)
+            r->rc = ERR_NOMEM;
     }
     return true;
 }
@@ -212,9 +218,9 @@ static void take_view(struct turn *t, struct row_read *r)
 static void on_unreadable(struct turn *t, struct row_read *r)
 {
     struct err err;
-    bool is_short = r->rc == ERR_NOMEM || r->rc == ERR_BUSY || r->rc == ERR_IO;
     err_set(&err, r->rc, "schedule %lld: %s", (long long)t->id, r->why);
-    if (is_short || mem_set_str(&t->unreadable, r->why) != 0) {
+    if (may_be_read_later(r->rc) || mem_set_str(&t->unreadable, r->why) != 0) {
+        schedule_view_clear(&r->view);
         turn_fail(t, &err);
         return;
     }

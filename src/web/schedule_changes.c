@@ -196,6 +196,7 @@ static void change(struct schedules *d, struct http_request *r, asking_found *fo
     if (a == NULL)
         return;
     a->to_modify = true;
+    a->unreadable_too = found == replace || found == delete_it;
     a->found = found;
     if (read_if_match(a, &err) == ERR_OK)
         asking_find(a);

@@ -82,7 +82,7 @@ static void on_got(const struct err *err, const struct schedule_view *schedule, 
 {
     struct asking *a = arg;
     const struct door *door = a->door->options.door;
-    if (err->code != ERR_OK) {
+    if (err->code != ERR_OK && (schedule == NULL || !a->unreadable_too)) {
         asking_fail(a, err);
         return;
     }
@@ -162,7 +162,7 @@ static void show(struct asking *a, const struct schedule_view *schedule)
 void asking_show(struct asking *a, int status)
 {
     a->status = status;
-    a->to_modify = false; /* what was to be done is done */
+    a->to_modify = a->unreadable_too = false; /* what was to be done is done */
     a->found = show;
     scheduler_get(a->door->options.scheduler, a->id, on_got, a);
 }

@@ -41,8 +41,9 @@ typedef void asking_found(struct asking *a, const struct schedule_view *schedule
 struct asking {
     struct schedules *door;
     struct http_request *request;
-    const char *user; /* whose rights count; borrowed from the request */
-    bool to_modify;   /* the right that is needed; without it everybody may ask */
+    const char *user;    /* whose rights count; borrowed from the request */
+    bool to_modify;      /* the right that is needed; without it everybody may ask */
+    bool unreadable_too; /* a stored schedule that is not readable will do */
     /* Called with the schedule of the path; takes over the asking. */
     asking_found *found;
     int64_t id;

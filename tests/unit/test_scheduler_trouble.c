@@ -226,6 +226,21 @@ static void the_refusal_of_an_old_definition_is_forgotten(void **state)
 
 /* ---- rows that are not readable ---- */
 
+struct known {
+    bool came;
+    enum err_code code;
+    char owner[32];
+};
+
+static void on_known(const struct err *err, const struct schedule_view *schedule, void *arg)
+{
+    struct known *k = arg;
+    assert_non_null(schedule);
+    k->came = true;
+    k->code = err->code;
+    (void)snprintf(k->owner, sizeof k->owner, "%s", schedule->spec.owner);
+}
+
 static void an_unreadable_schedule_gets_its_ends_written_and_a_new_definition(void **state)
 {
     (void)state;
@@ -236,9 +251,14 @@ static void an_unreadable_schedule_gets_its_ends_written_and_a_new_definition(vo
     let_go();
     await_states(id, "succeeded, waiting");
     struct answer a = change(scheduler_pause, id);
-    assert_int_equal(a.err.code, ERR_INVALID);
-    assert_non_null(strstr(a.err.msg, "schedule "));
-    assert_int_equal(run_now(id, NULL).err.code, ERR_INVALID);
+    assert_int_equal(a.err.code, ERR_INTERNAL);
+    assert_non_null(strstr(a.err.msg, "is not readable: "));
+    assert_int_equal(run_now(id, NULL).err.code, ERR_INTERNAL);
+    struct known known = {0};
+    scheduler_get(here->scheduler, id, on_known, &known);
+    await(is_true, &known.came, "a look");
+    assert_int_equal(known.code, ERR_INTERNAL);
+    assert_string_equal(known.owner, "alice");
     struct schedule_spec spec = spec_of("mended", false, 0);
     assert_int_equal(replaced(id, &spec).err.code, ERR_OK);
     await_states(id, "succeeded, succeeded");
