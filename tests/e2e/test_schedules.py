@@ -1,7 +1,9 @@
 """/hearth/schedules…: schedules over HTTP. Drivers are the fake java, but for a few real Spark programs at the end."""
 
+import contextlib
 import datetime
 import json
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -231,6 +233,27 @@ def test_a_deleted_schedule_is_gone_with_its_history(shared):
     assert (answer.status_code, answer.content) == (204, b"")
     assert shared.get(f"/hearth/schedules/{made['id']}/history").status_code == 404
     assert create(shared, "deleted")["id"] > made["id"]
+
+
+def spoil(server, schedule_id):
+    """Makes its row unreadable, as a time zone that this machine does not know any more would."""
+    with contextlib.closing(sqlite3.connect(server.state_dir / "hearth.db", timeout=10)) as db:
+        db.execute("UPDATE schedule SET spec = '{}' WHERE id = ?", (schedule_id,))
+        db.commit()
+
+
+def test_a_schedule_that_is_not_readable_can_be_replaced_and_deleted(shared):
+    shared.expect_error("a stored schedule is not readable")
+    first, second = create(shared, "spoilt")["id"], create(shared, "spoilt too")["id"]
+    spoil(shared, first)
+    spoil(shared, second)
+    assert "is not readable: " in message(shared.get(f"/hearth/schedules/{first}"), 500)
+    assert "is not readable: " in message(shared.post(f"/hearth/schedules/{first}/pause"), 500)
+    assert put(shared, first, body("mended")).json()["name"] == "mended"
+    assert get(shared, first)["name"] == "mended"
+    assert shared.delete(f"/hearth/schedules/{second}").status_code == 204
+    assert shared.get(f"/hearth/schedules/{second}").status_code == 404
+    assert create(shared, "spoilt too")["id"] > second
 
 
 def test_a_paused_schedule_rests_until_it_is_resumed(shared):
