@@ -221,7 +221,7 @@ static void read_with(struct db *d, struct schedules_read *r)
     (void)db_read_schedules(d, &r->which, r->visit, r->visit_arg, &r->total, &r->err); /* told by r->err */
 }
 
-/* Those of given ids: what is due waits for them. */
+/* Those of given ids, for which what is due waits, and the one of a group and name: they are few. */
 static void given_run(void *arg)
 {
     struct schedules_read *r = arg;
@@ -306,7 +306,8 @@ void store_read_schedules(struct store *s, const struct store_schedules *which, 
     r->visit_arg = visit_arg;
     r->done = done;
     r->arg = arg;
-    if (which->ids == NULL) {
+    bool is_list = which->ids == NULL && (which->group == NULL || which->name == NULL);
+    if (is_list) {
         LL_APPEND(s->lists, r);
         start_list(s);
     } else if (read_start(s, given_run, given_done, r, &r->err) != ERR_OK) {
