@@ -233,6 +233,17 @@ const char *store_trouble(const struct store *s)
 
 static void release(struct store *s);
 
+struct db *reader_take(struct store *s)
+{
+    uv_mutex_lock(&s->reader_lock);
+    return s->reader;
+}
+
+void reader_give(struct store *s)
+{
+    uv_mutex_unlock(&s->reader_lock);
+}
+
 enum err_code read_start(struct store *s, void (*run)(void *arg), void (*done)(void *arg), void *arg,
                          struct err *err)
 {

@@ -137,7 +137,9 @@ void store_remove_app(struct store *s, const char *kind, int64_t id, store_cb *d
 enum err_code store_load_apps(struct store *s, bool (*on_app)(const struct store_app *app, void *arg),
                               void *arg, struct err *err)
 {
-    return db_load_apps(s->reader, on_app, arg, err);
+    enum err_code rc = db_load_apps(reader_take(s), on_app, arg, err);
+    reader_give(s);
+    return rc;
 }
 
 struct read {
@@ -164,9 +166,8 @@ static void keep_copy(const struct store_app *app, const struct store_note *note
 static void read_run(void *arg)
 {
     struct read *r = arg;
-    uv_mutex_lock(&r->store->reader_lock);
-    (void)db_read_app(r->store->reader, r->kind, r->id, keep_copy, r, &r->err); /* told by r->err */
-    uv_mutex_unlock(&r->store->reader_lock);
+    (void)db_read_app(reader_take(r->store), r->kind, r->id, keep_copy, r, &r->err); /* told by r->err */
+    reader_give(r->store);
 }
 
 static void read_done(void *arg)

@@ -16,7 +16,7 @@ struct schedules_read;
 struct store {
     uv_loop_t *loop;
     struct db *writer;
-    struct db *reader;
+    struct db *reader; /* between reader_take() and reader_give() */
     uv_mutex_t reader_lock;
     struct db *lister; /* used by one list at a time */
     uv_thread_t thread;
@@ -84,6 +84,11 @@ void mutation_queue(struct store *s, const struct mutation_kind *kind, void *pla
                     void *arg);
 
 /* ---- reads ---- */
+
+/* The connection for reads, for this thread alone until reader_give(): workers read while the loop thread
+ * loads, for a driver that is taken up at the start needs its row. No other read may be begun meanwhile. */
+struct db *reader_take(struct store *s);
+void reader_give(struct store *s);
 
 /* Starts a read on a worker; read_end() is due when it has come back and was told: whoever
  * is told may ask again, also of a store that is being closed, which read_end() may free. */

@@ -89,14 +89,18 @@ void store_update_agent(struct store *s, const struct store_agent *agent, const 
 enum err_code store_load_agents(struct store *s, bool (*on_agent)(const struct store_agent *agent, void *arg),
                                 void *arg, struct err *err)
 {
-    return db_load_agents(s->reader, on_agent, arg, err);
+    enum err_code rc = db_load_agents(reader_take(s), on_agent, arg, err);
+    reader_give(s);
+    return rc;
 }
 
 enum err_code store_load_items(struct store *s, const char *const *states,
                                bool (*on_item)(const struct store_item *item, void *arg), void *arg,
                                struct err *err)
 {
-    return db_load_items(s->reader, states, on_item, arg, err);
+    enum err_code rc = db_load_items(reader_take(s), states, on_item, arg, err);
+    reader_give(s);
+    return rc;
 }
 
 struct items_read {
@@ -147,9 +151,9 @@ static bool keep_item(const struct store_item *item, void *arg)
 static void items_read_run(void *arg)
 {
     struct items_read *r = arg;
-    uv_mutex_lock(&r->store->reader_lock);
-    (void)db_read_items(r->store->reader, &r->page, keep_item, r, &r->total, &r->err); /* told by r->err */
-    uv_mutex_unlock(&r->store->reader_lock);
+    (void)db_read_items(reader_take(r->store), &r->page, keep_item, r, &r->total,
+                        &r->err); /* told by r->err */
+    reader_give(r->store);
 }
 
 static void items_read_free(struct items_read *r)

@@ -24,5 +24,7 @@ void store_put_offer(struct store *s, const struct store_offer *offer, store_cb 
 enum err_code store_load_offers(struct store *s, bool (*on_offer)(const struct store_offer *offer, void *arg),
                                 void *arg, struct err *err)
 {
-    return db_load_offers(s->reader, on_offer, arg, err);
+    enum err_code rc = db_load_offers(reader_take(s), on_offer, arg, err);
+    reader_give(s);
+    return rc;
 }

@@ -173,7 +173,9 @@ void store_update_fire(struct store *s, const struct store_fire *fire, const str
 enum err_code store_load_due(struct store *s, bool (*on_due)(const struct store_due *due, void *arg),
                              void *arg, struct err *err)
 {
-    return db_load_due(s->reader, on_due, arg, err);
+    enum err_code rc = db_load_due(reader_take(s), on_due, arg, err);
+    reader_give(s);
+    return rc;
 }
 
 static bool see_none(const struct store_schedule *schedule, void *arg)
@@ -186,13 +188,17 @@ static bool see_none(const struct store_schedule *schedule, void *arg)
 enum err_code store_count_schedules(struct store *s, int64_t *ret, struct err *err)
 {
     const struct store_schedules all = {.after_id = -1, .max = 0};
-    return db_read_schedules(s->reader, &all, see_none, NULL, ret, err);
+    enum err_code rc = db_read_schedules(reader_take(s), &all, see_none, NULL, ret, err);
+    reader_give(s);
+    return rc;
 }
 
 enum err_code store_load_fires(struct store *s, bool (*on_fire)(const struct store_fire *fire, void *arg),
                                void *arg, struct err *err)
 {
-    return db_load_fires(s->reader, on_fire, arg, err);
+    enum err_code rc = db_load_fires(reader_take(s), on_fire, arg, err);
+    reader_give(s);
+    return rc;
 }
 
 /* ---- reads on a worker ---- */
@@ -225,9 +231,8 @@ static void read_with(struct db *d, struct schedules_read *r)
 static void given_run(void *arg)
 {
     struct schedules_read *r = arg;
-    uv_mutex_lock(&r->store->reader_lock);
-    read_with(r->store->reader, r);
-    uv_mutex_unlock(&r->store->reader_lock);
+    read_with(reader_take(r->store), r);
+    reader_give(r->store);
 }
 
 static void given_done(void *arg)
@@ -328,10 +333,9 @@ struct fires_read {
 static void fires_read_run(void *arg)
 {
     struct fires_read *r = arg;
-    uv_mutex_lock(&r->store->reader_lock);
-    (void)db_read_fires(r->store->reader, r->schedule, r->before, r->max, r->visit, r->visit_arg,
+    (void)db_read_fires(reader_take(r->store), r->schedule, r->before, r->max, r->visit, r->visit_arg,
                         &r->err); /* told by r->err */
-    uv_mutex_unlock(&r->store->reader_lock);
+    reader_give(r->store);
 }
 
 static void fires_read_done(void *arg)

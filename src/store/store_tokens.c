@@ -49,5 +49,7 @@ enum err_code store_load_tokens(struct store *s, const char *door,
                                 bool (*on_token)(const struct store_token *token, void *arg), void *arg,
                                 struct err *err)
 {
-    return db_load_tokens(s->reader, door, on_token, arg, err);
+    enum err_code rc = db_load_tokens(reader_take(s), door, on_token, arg, err);
+    reader_give(s);
+    return rc;
 }

@@ -412,6 +412,31 @@ static void all_rows_are_there_after_opening_again(void **state)
     assert_int_equal(stopped.n, 5);
 }
 
+/* As at the start of a server that has drivers to take up: their rows are read while the rest is loaded. */
+static void rows_are_read_on_workers_while_others_are_loaded(void **state)
+{
+    enum { READS = 500, LOADS = 200 };
+    struct world *w = *state;
+    struct err err;
+    for (int i = 0; i < 20; i++)
+        (void)insert_named(w, NULL);
+    close_store(w);
+    open_store(w);
+    static struct found found[READS];
+    memset(found, 0, sizeof found);
+    for (int i = 0; i < READS; i++)
+        store_read_app(w->store, "batch", i % 20, on_found, &found[i]);
+    for (int i = 0; i < LOADS; i++) {
+        struct loaded l = {.last_id = -1};
+        assert_int_equal(store_load_apps(w->store, on_loaded, &l, &err), ERR_OK);
+        assert_int_equal(l.n, 20);
+    }
+    for (int i = 0; i < READS; i++) {
+        await(w, &found[i].came);
+        assert_int_equal(found[i].code, ERR_OK);
+    }
+}
+
 /* ---- the database itself ---- */
 
 static void the_database_is_a_write_ahead_log_for_us_alone(void **state)
@@ -710,6 +735,7 @@ int main(void)
         TEST(closing_waits_for_all_that_was_asked),
         TEST(a_closed_store_answers_that_it_is_closed),
         TEST(all_rows_are_there_after_opening_again),
+        TEST(rows_are_read_on_workers_while_others_are_loaded),
         TEST(the_database_is_a_write_ahead_log_for_us_alone),
         TEST(every_commit_is_flushed),
         TEST(a_second_opener_fences_the_first_one_off),
