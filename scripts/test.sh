@@ -109,7 +109,7 @@ clusters=(tests/e2e/test_standalone.py tests/e2e/test_clusters.py tests/e2e/test
 section "end-to-end tests with clusters of Spark"
 HEARTH_BIN=$PWD/build/hearth run_pytest "${clusters[@]}" -m spark -n 2
 section "end-to-end tests with Spark"
-end_to_end "$PWD/build/hearth" -m spark "${clusters[@]/#/--ignore=}" -n 2 --dist loadfile
+end_to_end "$PWD/build/hearth" -m spark "${clusters[@]/#/--ignore=}"
 
 section "done"
 echo "$passed passed, $failed failed"
