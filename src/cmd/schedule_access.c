@@ -120,11 +120,3 @@ void schedule_time_cell(struct table *t, const json_t *object, const char *membe
         (void)snprintf(text + strlen(text) - strlen(".000Z"), sizeof "Z", "Z");
     table_cell(t, text);
 }
-
-void schedule_number_cell(struct table *t, const json_t *object, const char *member)
-{
-    char text[24];
-    int64_t n = answer_int(object, member, -1);
-    (void)snprintf(text, sizeof text, "%" PRId64, n);
-    table_cell(t, n >= 0 ? text : NULL);
-}

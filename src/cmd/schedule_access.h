@@ -26,6 +26,5 @@ enum err_code schedule_ask(struct client *c, const char *method, const char *pat
 void schedule_print_name(FILE *to, const json_t *schedule);
 /* An instant of an answer, without milliseconds that are zero; NULL when it has none. */
 void schedule_time_cell(struct table *t, const json_t *object, const char *member);
-void schedule_number_cell(struct table *t, const json_t *object, const char *member);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/parse.h"
 #include "cmd/cmd.h"
+#include "cmd/facts.h"
 #include "cmd/schedule_access.h"
 #include "cmd/schedule_commands.h"
 #include "cmd/show.h"
@@ -71,13 +72,13 @@ static int print_history(const json_t *answer)
     json_t *fire = NULL;
     json_array_foreach(json_object_get(answer, "fires"), i, fire)
     {
-        schedule_number_cell(&t, fire, "number");
+        fact_number_cell(&t, fire, "number");
         table_cell(&t, answer_text(fire, "cause", NULL));
         table_cell(&t, answer_text(fire, "state", NULL));
         schedule_time_cell(&t, fire, "plannedAt");
         span_cell(&t, fire, "plannedAt", "actualAt");
         span_cell(&t, fire, "actualAt", "endedAt");
-        schedule_number_cell(&t, fire, "batch");
+        fact_number_cell(&t, fire, "batch");
         reason_cell(&t, fire);
     }
     return table_print(&t);
@@ -150,7 +151,7 @@ static int print_upcoming(const json_t *answer)
     json_array_foreach(json_object_get(answer, "times"), i, time)
     {
         schedule_time_cell(&t, time, "at");
-        schedule_number_cell(&t, time, "schedule");
+        fact_number_cell(&t, time, "schedule");
         table_cell(&t, answer_text(time, "group", NULL));
         table_cell(&t, answer_text(time, "name", NULL));
     }

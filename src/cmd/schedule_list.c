@@ -1,6 +1,7 @@
 /* `hearth schedule list`: the schedules that the server knows. */
 #include "base/mem.h"
 #include "cmd/cmd.h"
+#include "cmd/facts.h"
 #include "cmd/schedule_access.h"
 #include "cmd/schedule_commands.h"
 
@@ -63,12 +64,12 @@ static int print_table(const json_t *schedules)
     json_t *schedule = NULL;
     json_array_foreach(schedules, i, schedule)
     {
-        schedule_number_cell(&t, schedule, "id");
+        fact_number_cell(&t, schedule, "id");
         table_cell(&t, answer_text(schedule, "group", NULL));
         table_cell(&t, answer_text(schedule, "name", NULL));
         table_cell(&t, answer_text(schedule, "state", NULL));
         schedule_time_cell(&t, schedule, "nextAt");
-        schedule_number_cell(&t, schedule, "fires");
+        fact_number_cell(&t, schedule, "fires");
         table_cell(&t, answer_text(schedule, "owner", NULL));
         table_cell(&t, answer_text(schedule, "description", NULL));
     }

@@ -1,6 +1,7 @@
 /* `hearth schedule show`: everything about one schedule. */
 #include "base/mem.h"
 #include "cmd/cmd.h"
+#include "cmd/facts.h"
 #include "cmd/schedule_access.h"
 #include "cmd/schedule_commands.h"
 
@@ -18,59 +19,36 @@ static const struct usage usage = {
     .operands_max = 1,
 };
 
-static void print_fact(const char *label, const char *text)
-{
-    if (text == NULL || text[0] == '\0')
-        return;
-    (void)printf("  %-14s ", label);
-    table_print_text(stdout, text);
-    (void)putchar('\n');
-}
-
-static void print_member(const char *label, const json_t *object, const char *name)
-{
-    print_fact(label, answer_text(object, name, NULL));
-}
-
-static void print_number(const char *label, const json_t *object, const char *name)
-{
-    char text[24];
-    if (!json_is_integer(json_object_get(object, name)))
-        return;
-    (void)snprintf(text, sizeof text, "%" PRId64, answer_int(object, name, 0));
-    print_fact(label, text);
-}
-
 static void print_when(const json_t *s)
 {
-    print_member("when", s, "description");
-    print_member("cron", s, "cron");
-    print_member("time zone", s, "timeZone");
-    print_member("next", s, "nextAt");
-    print_member("previous", s, "previousAt");
-    print_member("from", s, "start");
-    print_member("until", s, "end");
-    print_member("jitter", s, "jitter");
+    fact_print_member("when", s, "description");
+    fact_print_member("cron", s, "cron");
+    fact_print_member("time zone", s, "timeZone");
+    fact_print_member("next", s, "nextAt");
+    fact_print_member("previous", s, "previousAt");
+    fact_print_member("from", s, "start");
+    fact_print_member("until", s, "end");
+    fact_print_member("jitter", s, "jitter");
 }
 
 static void print_trouble(const json_t *s)
 {
     const json_t *retry = answer_get(s, "retry");
     char text[160];
-    print_member("misfire", s, "misfire");
-    print_member("overlap", s, "overlap");
-    print_number("priority", s, "priority");
+    fact_print_member("misfire", s, "misfire");
+    fact_print_member("overlap", s, "overlap");
+    fact_print_number("priority", s, "priority");
     (void)snprintf(text, sizeof text, "%" PRId64 " times, after %.40s, at most %.40s",
                    answer_int(retry, "limit", 0), answer_text(retry, "delay", "?"),
                    answer_text(retry, "maxDelay", "?"));
-    print_fact("retries", answer_int(retry, "limit", 0) > 0 ? text : "none");
+    fact_print("retries", answer_int(retry, "limit", 0) > 0 ? text : "none");
 }
 
 static void print_arguments(const json_t *args)
 {
     size_t i = 0;
     json_t *arg = NULL;
-    json_array_foreach(args, i, arg) print_fact(i == 0 ? "arguments" : "", json_string_value(arg));
+    json_array_foreach(args, i, arg) fact_print(i == 0 ? "arguments" : "", json_string_value(arg));
 }
 
 static void print_batch(const json_t *b)
@@ -80,14 +58,14 @@ static void print_batch(const json_t *b)
     bool first = true;
     if (b == NULL)
         return;
-    print_member("program", b, "file");
-    print_member("class", b, "className");
+    fact_print_member("program", b, "file");
+    fact_print_member("class", b, "className");
     print_arguments(json_object_get(b, "args"));
-    print_member("master", b, "master");
+    fact_print_member("master", b, "master");
     json_object_foreach(json_object_get(b, "conf"), key, value)
     {
         cleanup(mem_freep) char *text = mem_printf("%s=%s", key, json_string_value(value));
-        print_fact(first ? "conf" : "", text);
+        fact_print(first ? "conf" : "", text);
         first = false;
     }
 }
@@ -98,11 +76,11 @@ static void print_last_fire(const json_t *fire)
         return;
     (void)printf("\n  last fire %" PRId64 ": %s\n", answer_int(fire, "number", 0),
                  answer_text(fire, "state", "?"));
-    print_member("planned", fire, "plannedAt");
-    print_member("began", fire, "actualAt");
-    print_member("ended", fire, "endedAt");
-    print_number("batch", fire, "batch");
-    print_member("reason", fire, "reason");
+    fact_print_member("planned", fire, "plannedAt");
+    fact_print_member("began", fire, "actualAt");
+    fact_print_member("ended", fire, "endedAt");
+    fact_print_number("batch", fire, "batch");
+    fact_print_member("reason", fire, "reason");
 }
 
 static int print_schedule(const json_t *s)
@@ -112,12 +90,12 @@ static int print_schedule(const json_t *s)
     (void)printf("): %s\n", answer_text(s, "state", "?"));
     print_when(s);
     print_trouble(s);
-    print_member("owner", s, "owner");
-    print_member("runs as", s, "proxyUser");
-    print_member("made by", s, "door");
-    print_member("created", s, "createdAt");
-    print_member("changed", s, "changedAt");
-    print_number("fires", s, "fires");
+    fact_print_member("owner", s, "owner");
+    fact_print_member("runs as", s, "proxyUser");
+    fact_print_member("made by", s, "door");
+    fact_print_member("created", s, "createdAt");
+    fact_print_member("changed", s, "changedAt");
+    fact_print_number("fires", s, "fires");
     print_batch(answer_get(s, "batch"));
     print_last_fire(answer_get(s, "lastFire"));
     return CMD_OK;

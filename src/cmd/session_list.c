@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cmd/client.h"
+#include "cmd/facts.h"
 #include "cmd/session_commands.h"
 #include "cmd/show.h"
 #include "cmd/table.h"
@@ -28,14 +29,6 @@ static bool lives(const json_t *session)
     return false;
 }
 
-static void number_cell(struct table *t, const json_t *session, const char *name)
-{
-    char text[24];
-    int64_t n = answer_int(session, name, -1);
-    (void)snprintf(text, sizeof text, "%" PRId64, n);
-    table_cell(t, n >= 0 ? text : NULL);
-}
-
 static void age_cell(struct table *t, const json_t *session)
 {
     char text[SHOW_MAX];
@@ -57,13 +50,13 @@ static int print_table(const json_t *sessions)
     json_t *session = NULL;
     json_array_foreach(sessions, i, session)
     {
-        number_cell(&t, session, "id");
+        fact_number_cell(&t, session, "id");
         table_cell(&t, answer_text(session, "name", NULL));
         table_cell(&t, answer_text(session, "kind", NULL));
         table_cell(&t, answer_text(session, "state", NULL));
         table_cell(&t, answer_text(session, "owner", NULL));
         age_cell(&t, session);
-        number_cell(&t, session, "statements");
+        fact_number_cell(&t, session, "statements");
         table_cell(&t, answer_text(session, "reason", NULL));
     }
     return table_print(&t);

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "cmd/client.h"
 #include "cmd/cmd.h"
+#include "cmd/facts.h"
 #include "cmd/show.h"
 #include "cmd/table.h"
 
@@ -20,21 +21,6 @@ static const struct usage usage = {
     .operands_max = 1,
 };
 
-/* "  label:     text"; nothing when there is no text. */
-static void print_fact(const char *label, const char *text)
-{
-    if (text == NULL || text[0] == '\0')
-        return;
-    (void)printf("  %-14s ", label);
-    table_print_text(stdout, text);
-    (void)putchar('\n');
-}
-
-static void print_member(const char *label, const json_t *object, const char *name)
-{
-    print_fact(label, answer_text(object, name, NULL));
-}
-
 static void print_bytes(const char *label, const json_t *object, const char *name)
 {
     char text[SHOW_MAX];
@@ -42,17 +28,7 @@ static void print_bytes(const char *label, const json_t *object, const char *nam
     if (bytes < 0)
         return;
     show_bytes(bytes, text);
-    print_fact(label, text);
-}
-
-static void print_number(const char *label, const json_t *object, const char *name)
-{
-    char text[24];
-    const json_t *v = answer_get(object, name);
-    if (!json_is_integer(v))
-        return;
-    (void)snprintf(text, sizeof text, "%" PRId64, answer_int(object, name, 0));
-    print_fact(label, text);
+    fact_print(label, text);
 }
 
 /* ---- one application ----------------------------------------------------------------------- */
@@ -61,36 +37,36 @@ static void print_diagnosis(const json_t *d)
 {
     if (d == NULL)
         return;
-    print_member("diagnosis", d, "summary");
-    print_number("exit code", d, "exitCode");
-    print_member("signal", d, "signal");
+    fact_print_member("diagnosis", d, "summary");
+    fact_print_number("exit code", d, "exitCode");
+    fact_print_member("signal", d, "signal");
     if (json_is_true(json_object_get(d, "killedForMemory")))
-        print_fact("memory", "killed because it took more than it was given");
+        fact_print("memory", "killed because it took more than it was given");
     print_bytes("peak memory", d, "maxMemory");
-    print_member("Spark said", d, "launcherState");
+    fact_print_member("Spark said", d, "launcherState");
     size_t i = 0;
     json_t *line = NULL;
     json_array_foreach(json_object_get(d, "lastErrors"), i, line)
-        print_fact(i == 0 ? "last errors" : "", json_string_value(line));
+        fact_print(i == 0 ? "last errors" : "", json_string_value(line));
 }
 
 static void print_facts(const json_t *b)
 {
     const json_t *info = answer_get(b, "appInfo");
-    print_member("reason", b, "reason");
-    print_number("place in queue", b, "queuePosition");
-    print_member("application id", b, "appId");
-    print_member("Spark's page", info, "sparkUiUrl");
-    print_member("master", b, "master");
-    print_member("file", b, "file");
-    print_member("owner", b, "owner");
-    print_member("runs as", b, "proxyUser");
-    print_number("process", b, "pid");
+    fact_print_member("reason", b, "reason");
+    fact_print_number("place in queue", b, "queuePosition");
+    fact_print_member("application id", b, "appId");
+    fact_print_member("Spark's page", info, "sparkUiUrl");
+    fact_print_member("master", b, "master");
+    fact_print_member("file", b, "file");
+    fact_print_member("owner", b, "owner");
+    fact_print_member("runs as", b, "proxyUser");
+    fact_print_number("process", b, "pid");
     print_bytes("memory", b, "memory");
-    print_member("folder", b, "folder");
-    print_member("submitted", b, "createdAt");
-    print_member("started", b, "startedAt");
-    print_member("ended", b, "endedAt");
+    fact_print_member("folder", b, "folder");
+    fact_print_member("submitted", b, "createdAt");
+    fact_print_member("started", b, "startedAt");
+    fact_print_member("ended", b, "endedAt");
 }
 
 /* "  08:44:05.123  +1.2s  running  because …": one line per change of state. */
@@ -138,7 +114,7 @@ static void print_limit(const char *label, int64_t now, int64_t limit)
         (void)snprintf(text, sizeof text, "%" PRId64 " of at most %" PRId64, now, limit);
     else
         (void)snprintf(text, sizeof text, "%" PRId64, now);
-    print_fact(label, text);
+    fact_print(label, text);
 }
 
 static void print_room(const json_t *a)
@@ -149,7 +125,7 @@ static void print_room(const json_t *a)
     show_bytes(answer_int(a, "memoryUsed", 0), used);
     show_bytes(answer_int(a, "memory", 0), all);
     (void)snprintf(text, sizeof text, "%s of %s", used, all);
-    print_fact("memory", text);
+    fact_print("memory", text);
     print_limit("running", answer_int(a, "running", 0), answer_int(a, "runningLimit", 0));
     print_limit("waiting", answer_int(a, "waiting", 0), answer_int(a, "queueLimit", 0));
 }
@@ -163,7 +139,7 @@ static void print_schedules(const json_t *s)
     (void)snprintf(text, sizeof text, "%" PRId64 ", %" PRId64 " of them active, %" PRId64 " running%s%s",
                    answer_int(s, "known", 0), answer_int(s, "active", 0), answer_int(s, "running", 0),
                    next != NULL ? "; next at " : "", next != NULL ? next : "");
-    print_fact("schedules", text);
+    fact_print("schedules", text);
 }
 
 static int print_server(const json_t *s)
@@ -173,18 +149,18 @@ static int print_server(const json_t *s)
     bool writable = json_is_true(json_object_get(store, "writable"));
     (void)printf("hearth %s on %s\n", answer_text(s, "version", "?"), answer_text(s, "listen", "?"));
     if (!writable)
-        print_fact("STORE", answer_text(store, "reason", "cannot be written: nothing new is accepted"));
+        fact_print("STORE", answer_text(store, "reason", "cannot be written: nothing new is accepted"));
     print_room(answer_get(s, "admission"));
-    print_number("known", s, "applications");
+    fact_print_number("known", s, "applications");
     print_schedules(answer_get(s, "schedules"));
-    print_member("Spark", spark, "version");
-    print_member("its folder", spark, "home");
-    print_member("java", spark, "java");
-    print_member("master", spark, "master");
-    print_member("class archive", spark, "archive");
-    print_member("state folder", s, "stateDir");
-    print_number("process", s, "pid");
-    print_member("since", s, "startedAt");
+    fact_print_member("Spark", spark, "version");
+    fact_print_member("its folder", spark, "home");
+    fact_print_member("java", spark, "java");
+    fact_print_member("master", spark, "master");
+    fact_print_member("class archive", spark, "archive");
+    fact_print_member("state folder", s, "stateDir");
+    fact_print_number("process", s, "pid");
+    fact_print_member("since", s, "startedAt");
     return CMD_OK;
 }
 
