@@ -26,6 +26,9 @@ struct door; /* opaque */
 enum err_code door_open(uv_loop_t *loop, const struct settings *settings, struct door **ret, struct err *err);
 void door_close(struct door *d); /* NULL is fine */
 
+/* {"msg": text}, as Livy says what is wrong; with Retry-After when the status is 503. NULL: out of memory. */
+struct http_answer *door_msg_answer(int status, const char *text);
+
 /* ---- who asks ---- */
 
 /* Authentication, CSRF protection, the list of allowed users; for http_set_filter(). */

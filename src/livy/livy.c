@@ -17,21 +17,6 @@ void livy_reply_json(struct http_request *r, int status, struct buf *body)
     buf_clear(body);
 }
 
-/* {"msg": text}; NULL: out of memory. */
-static struct http_answer *msg_answer(int status, const char *text)
-{
-    cleanup(buf_clear) struct buf body = BUF(16384); /* escapes may make six bytes of one */
-    struct json_out out;
-    json_out_open(&out, &body);
-    json_out_object(&out, NULL);
-    json_out_str(&out, "msg", text);
-    json_out_end_object(&out);
-    struct http_answer *a = http_answer_new(status, HTTP_JSON, &body);
-    if (a != NULL && status == 503)
-        (void)http_answer_header(a, "Retry-After", "5"); /* a hint; the answer does without */
-    return a;
-}
-
 void livy_reply_msg(struct http_request *r, int status, const char *fmt, ...)
 {
     char text[2048];
@@ -39,12 +24,12 @@ void livy_reply_msg(struct http_request *r, int status, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    http_reply(r, msg_answer(status, text));
+    http_reply(r, door_msg_answer(status, text));
 }
 
 void livy_reply_error(struct http_request *r, const struct err *err)
 {
-    http_reply(r, msg_answer(err_http_status(err->code), err->msg));
+    http_reply(r, door_msg_answer(err_http_status(err->code), err->msg));
 }
 
 void livy_reply_forbidden(struct http_request *r)
@@ -147,7 +132,7 @@ static void reply_not_found(struct livy *l, struct http_request *r, const struct
     if (!livy_effective_user(l, r, &user))
         return;
     (void)snprintf(text, sizeof text, "Session '%.1000s' not found.", http_param(r, 0));
-    struct http_answer *a = msg_answer(404, text);
+    struct http_answer *a = door_msg_answer(404, text);
     if (a != NULL && row != NULL && row->forgotten_ms != 0 && door_may_view_row(l->door, user, row))
         add_end(a, row);
     http_reply(r, a);

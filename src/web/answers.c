@@ -2,8 +2,8 @@
 #include "web/web_internal.h"
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "base/parse.h"
+#include "door/door.h"
 #include "schedule/civil.h"
 
 #include <stdarg.h>
@@ -12,20 +12,11 @@
 void web_reply_msg(struct http_request *r, int status, const char *fmt, ...)
 {
     char text[2048];
-    cleanup(buf_clear) struct buf body = BUF(16384); /* escapes may make six bytes of one */
-    struct json_out out;
     va_list ap;
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
-    json_out_open(&out, &body);
-    json_out_object(&out, NULL);
-    json_out_str(&out, "msg", text);
-    json_out_end_object(&out);
-    struct http_answer *a = http_answer_new(status, HTTP_JSON, &body);
-    if (a != NULL && status == 503)
-        (void)http_answer_header(a, "Retry-After", "5"); /* a hint; the answer does without */
-    http_reply(r, a);
+    http_reply(r, door_msg_answer(status, text));
 }
 
 void web_reply_error(struct http_request *r, const struct err *err)
