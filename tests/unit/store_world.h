@@ -52,6 +52,27 @@ static inline void close_store(struct world *w)
     assert_int_equal(uv_run(&w->loop, UV_RUN_DEFAULT), 0);
 }
 
+extern const char *const store_schema[];
+
+/* Leaves the database that a hearth with so many steps of the schema has written: `rows` and `more` are SQL.
+ */
+static inline void make_old_database(struct world *w, unsigned steps, const char *rows, const char *more)
+{
+    sqlite3 *db = NULL;
+    char version[48];
+    (void)snprintf(version, sizeof version, "PRAGMA user_version = %u", steps);
+    close_store(w);
+    assert_int_equal(io_remove_tree(in_world(w, "hearth.db"), NULL), ERR_OK);
+    assert_int_equal(sqlite3_open(in_world(w, "hearth.db"), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL), SQLITE_OK);
+    for (unsigned i = 0; i < steps; i++)
+        assert_int_equal(sqlite3_exec(db, store_schema[i], NULL, NULL, NULL), SQLITE_OK);
+    const char *const texts[] = {version, rows, more};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        assert_int_equal(sqlite3_exec(db, texts[i], NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
 static inline int begin(void **state)
 {
     struct world *w = calloc(1, sizeof *w);

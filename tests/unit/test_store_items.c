@@ -6,8 +6,6 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-extern const char *const store_schema[];
-
 enum { READ_MAX = 64, MANY = 2000 };
 
 /* ---- calls that wait for their answer ---- */
@@ -647,26 +645,16 @@ static void a_full_disk_refuses_the_whole_group_and_loses_no_id(void **state)
  */
 static void make_first_schema(struct world *w, const char *more)
 {
-    sqlite3 *db = NULL;
-    close_store(w);
-    assert_int_equal(io_remove_tree(in_world(w, "hearth.db"), NULL), ERR_OK);
-    assert_int_equal(sqlite3_open(in_world(w, "hearth.db"), &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode = WAL", NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, store_schema[0], NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db,
-                                  "PRAGMA user_version = 1;"
-                                  "INSERT INTO node VALUES ('main', 4);"
-                                  "INSERT INTO counter VALUES ('batch', 8), ('session', 3);"
-                                  "INSERT INTO application VALUES ('batch', 7, 5, 'main', 'running', 'etl', "
-                                  "'alice', NULL, 'app-1', NULL, '{}', '{}', 1, 2, 3, 4, 5, 0, 0), "
-                                  "('session', 2, 1, 'main', 'waiting', NULL, NULL, NULL, NULL, NULL, '{}', "
-                                  "'{}', 0, 0, 0, 4, 0, 0, 0);"
-                                  "INSERT INTO note VALUES ('batch', 7, 1, 4, 'waiting', NULL);"
-                                  "INSERT INTO request_key VALUES ('alice', 'k1', 'batch', 7, 'digest')",
-                                  NULL, NULL, NULL),
-                     SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, more, NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    make_old_database(w, 1,
+                      "INSERT INTO node VALUES ('main', 4);"
+                      "INSERT INTO counter VALUES ('batch', 8), ('session', 3);"
+                      "INSERT INTO application VALUES ('batch', 7, 5, 'main', 'running', 'etl', "
+                      "'alice', NULL, 'app-1', NULL, '{}', '{}', 1, 2, 3, 4, 5, 0, 0), "
+                      "('session', 2, 1, 'main', 'waiting', NULL, NULL, NULL, NULL, NULL, '{}', "
+                      "'{}', 0, 0, 0, 4, 0, 0, 0);"
+                      "INSERT INTO note VALUES ('batch', 7, 1, 4, 'waiting', NULL);"
+                      "INSERT INTO request_key VALUES ('alice', 'k1', 'batch', 7, 'digest')",
+                      more);
 }
 
 static void a_database_of_the_first_schema_is_upgraded_in_place(void **state)

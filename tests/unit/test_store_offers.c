@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-extern const char *const store_schema[];
-
 static struct answer put(struct world *w, const char *name, int64_t version, const char *units)
 {
     struct answer a = {0};
@@ -91,26 +89,15 @@ static void a_closed_store_refuses_offers(void **state)
 /* Leaves a database as the second schema had it, with a session and a statement of it. */
 static void make_second_schema(struct world *w, const char *more)
 {
-    sqlite3 *db = NULL;
-    close_store(w);
-    assert_int_equal(io_remove_tree(in_world(w, "hearth.db"), NULL), ERR_OK);
-    assert_int_equal(sqlite3_open(in_world(w, "hearth.db"), &db), SQLITE_OK);
-    const char *const steps[] = {
-        "PRAGMA journal_mode = WAL",
-        store_schema[0],
-        store_schema[1],
-        "PRAGMA user_version = 2;"
+    make_old_database(
+        w, 2,
         "INSERT INTO node VALUES ('main', 9);"
         "INSERT INTO counter VALUES ('session', 3);"
         "INSERT INTO application VALUES ('session', 2, 1, 'main', 'waiting', NULL, NULL, NULL, NULL, NULL, "
         "'{}', "
         "'{}', 0, 0, 0, 4, 0, 0, 0);"
         "INSERT INTO item VALUES (1, 2, 'statement', 0, 'waiting', 'sql', 5, 0, 0, 'SELECT 1', NULL)",
-        more,
-    };
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        assert_int_equal(sqlite3_exec(db, steps[i], NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        more);
 }
 
 static void a_database_of_the_second_schema_is_upgraded_in_place(void **state)

@@ -1,8 +1,6 @@
 /* The store: schedules, and databases that did not know of them. */
 #include "schedule_rows.h"
 
-extern const char *const store_schema[];
-
 /* ---- rows ---- */
 
 static void ids_count_from_0_and_are_never_used_twice(void **state)
@@ -453,26 +451,14 @@ static void closing_lets_reads_come_back(void **state)
 /* Leaves a database as the third schema had it, with an application. */
 static void make_third_schema(struct world *w, const char *more)
 {
-    sqlite3 *db = NULL;
-    close_store(w);
-    assert_int_equal(io_remove_tree(in_world(w, "hearth.db"), NULL), ERR_OK);
-    assert_int_equal(sqlite3_open(in_world(w, "hearth.db"), &db), SQLITE_OK);
-    const char *const steps[] = {
-        "PRAGMA journal_mode = WAL",
-        store_schema[0],
-        store_schema[1],
-        store_schema[2],
-        "PRAGMA user_version = 3;"
+    make_old_database(
+        w, 3,
         "INSERT INTO node VALUES ('main', 4);"
         "INSERT INTO counter VALUES ('batch', 8);"
         "INSERT INTO application VALUES ('batch', 7, 1, 'main', 'success', 'n', NULL, NULL, NULL, NULL, "
         "'{}', "
         "'{}', 0, 0, 0, 4, 0, 5, 0)",
-        more,
-    };
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
-        assert_int_equal(sqlite3_exec(db, steps[i], NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+        more);
 }
 
 static void a_database_of_the_third_schema_is_upgraded_in_place(void **state)
