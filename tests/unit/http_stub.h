@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 
 #include <arpa/inet.h>
 #include <stdbool.h>
@@ -182,6 +183,25 @@ static inline void server_stop(struct server *s)
     for (struct connection *c = s->open; c != NULL; c = c->next)
         close_connection(c);
     uv_close((uv_handle_t *)&s->listener, NULL);
+}
+
+static inline void loop_wakes(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+/* Lets everything work until *n_done is n, which takes limit_ms at most. */
+static inline void loop_until(uv_loop_t *loop, const unsigned *n_done, unsigned n, int64_t limit_ms)
+{
+    uv_timer_t tick; /* so that the loop wakes up for a look at the clock */
+    int64_t limit = clock_mono_ms() + limit_ms;
+    assert_int_equal(uv_timer_init(loop, &tick), 0);
+    assert_int_equal(uv_timer_start(&tick, loop_wakes, 50, 50), 0);
+    while (*n_done < n && clock_mono_ms() < limit)
+        (void)uv_run(loop, UV_RUN_ONCE);
+    uv_close((uv_handle_t *)&tick, NULL);
+    (void)uv_run(loop, UV_RUN_NOWAIT);
+    assert_int_equal(*n_done, n);
 }
 
 /* Once the loop has run empty. */

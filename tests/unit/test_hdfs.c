@@ -396,22 +396,9 @@ static void on_presence(enum hdfs_presence presence, void *arg)
     w->presence = presence;
 }
 
-static void on_tick(uv_timer_t *timer)
-{
-    (void)timer;
-}
-
 static void until_done(struct world *w, unsigned n)
 {
-    uv_timer_t tick; /* so that the loop wakes up for a look at the clock */
-    int64_t limit = clock_mono_ms() + 2 * PATIENCE_MS;
-    assert_int_equal(uv_timer_init(&w->loop, &tick), 0);
-    assert_int_equal(uv_timer_start(&tick, on_tick, 50, 50), 0);
-    while (w->n_done < n && clock_mono_ms() < limit)
-        (void)uv_run(&w->loop, UV_RUN_ONCE);
-    uv_close((uv_handle_t *)&tick, NULL);
-    (void)uv_run(&w->loop, UV_RUN_NOWAIT);
-    assert_int_equal(w->n_done, n);
+    loop_until(&w->loop, &w->n_done, n, 2 * PATIENCE_MS);
 }
 
 #define ANSWER(status, body) "HTTP/1.1 " status "\r\nConnection: close\r\n\r\n" body
